@@ -1,0 +1,38 @@
+# Every target builds .venv first (from constraints.txt, a minute or two) unless it is up to date.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+export PYTHONHASHSEED := 0
+
+.PHONY: demo test test-thorough lint format wheel clean
+
+demo: $(READY)
+	$(BIN)/python -m paper.demo
+
+test: $(READY)
+	$(BIN)/pytest -n 2 --cov --cov-report=term
+
+test-thorough: $(READY)
+	HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -n 2 --timeout=0
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+wheel: $(READY)
+	$(BIN)/python -m build --no-isolation
+
+clean:
+	rm -rf .venv build dist
+
+$(READY): constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt numpy torch --group dev
+	touch $@

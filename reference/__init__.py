@@ -1,0 +1,54 @@
+"""Every formula of the speed-limited optimizers, spelled out in NumPy.
+
+Pure functions in float64: state in, state out, nothing mutated. Slow and plain on purpose; the
+production optimizers are compared with these, step by step.
+"""
+
+from .claims import LAW_PROPERTIES, Claim, Property
+from .gravity import (
+    CLOCKS,
+    GRAVITY_CLAIMS,
+    GravityState,
+    beta_hat,
+    gravity_step,
+    initial_velocity,
+    zeta,
+)
+from .laws import LAWS, Law
+from .limit import limit, speed_ratios
+from .published import README_CLAIMS, published_step, readme_limit, readme_step
+from .relativistic import (
+    AdamState,
+    adam_direction,
+    published_direction,
+    readme_direction,
+    relativistic_adam_step,
+    relativistic_adamw_step,
+)
+
+__all__ = [
+    "CLOCKS",
+    "GRAVITY_CLAIMS",
+    "LAWS",
+    "LAW_PROPERTIES",
+    "README_CLAIMS",
+    "AdamState",
+    "Claim",
+    "GravityState",
+    "Law",
+    "Property",
+    "adam_direction",
+    "beta_hat",
+    "gravity_step",
+    "initial_velocity",
+    "limit",
+    "published_direction",
+    "published_step",
+    "readme_direction",
+    "readme_limit",
+    "readme_step",
+    "relativistic_adam_step",
+    "relativistic_adamw_step",
+    "speed_ratios",
+    "zeta",
+]
