@@ -1,3 +1,14 @@
-"""Optimizers that stay below a speed limit, for PyTorch."""
+"""Optimizers that stay below a speed limit, for PyTorch.
+
+`RelativisticAdam` and `RelativisticAdamW` are Adam and AdamW whose update passes through a speed
+law (`LAWS`), so that no step exceeds ``speed_limit``; `Gravity` is a kinematic optimizer with a
+bounded gradient term. Every formula, with its source and its claims, is in the `reference` package.
+"""
+
+from .gravity import Gravity
+from .laws import LAWS
+from .relativistic import RelativisticAdam, RelativisticAdamW
 
 __version__ = "0.1.0"
+
+__all__ = ["LAWS", "Gravity", "RelativisticAdam", "RelativisticAdamW"]

@@ -1,0 +1,130 @@
+"""The speed laws as tensor formulas.
+
+Notation: c the speed limit, r = ‖u‖/c the speed ratio of a block, φ(r) the gain (the applied update
+is φ(r)·u) and ρ(r) = r·φ(r) the speed. A law is two formulas in a quotient q ≤ 1, so that nothing
+overflows on the way: below the limit q = r, at and above it q = 1/r.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Formula = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Law:
+    """A speed law.
+
+    Attributes
+    ----------
+    key
+        Name under which the law is registered in `LAWS`.
+    below
+        ``below(x, q)`` is φ(q)·x for a ratio q < 1.
+    above
+        ``above(c, q)`` is c·ρ(1/q) for 0 ≤ q ≤ 1.
+    monotone
+        Whether a larger proposed update is never applied as a smaller one.
+    """
+
+    key: str
+    below: Formula
+    above: Formula
+    monotone: bool = True
+
+    @property
+    def limits(self) -> bool:
+        """Whether the law looks at the speed limit at all."""
+        return self.above is not _unlimited
+
+    def limit_entries(self, update: Tensor, limit: Tensor) -> Tensor:
+        """Return the update with every entry limited by itself.
+
+        Each operation is rounded once in the dtype of ``update``. For `smooth_sqrt` the result is
+        finite, ≤ c and ≤ |x| for every finite entry x and c > 0; in every bounded law ±∞ becomes
+        ±c·ρ(∞), and NaN stays NaN.
+
+        Parameters
+        ----------
+        update
+            Proposed update, any shape, real (parameter units).
+        limit
+            c > 0 in the dtype of ``update`` and broadcastable to it; ∞ is no limit.
+        """
+        size = update.abs()
+        slow, fast = torch.minimum(size, limit), torch.maximum(size, limit)
+        quotient = slow / fast
+        limited = self.below(slow, quotient)
+        if self.above is not self.below:
+            limited = torch.where(size < limit, limited, self.above(slow, quotient))
+        return limited.copysign_(update)
+
+    def factors(self, excess: Tensor, block_power: Tensor, own_power: Tensor) -> Tensor:
+        """Return what scaled updates are to be multiplied with.
+
+        An update u = w·2ᵏ is given by w in a block of norm a·2ᵇ; the result is K = φ(r)·2ᵏ, which
+        makes K·w the applied update, without overflow for any r = (a/c)·2ᵇ.
+
+        Parameters
+        ----------
+        excess
+            a/c, float64, one value per tensor.
+        block_power, own_power
+            2ᵇ and 2ᵏ, float64, broadcastable to ``excess``.
+        """
+        ratio = excess * block_power
+        one = torch.ones_like(ratio)
+        slow = self.below(one, ratio.clamp(max=1)) * own_power
+        fast = self.above(one, ratio.clamp(min=1).reciprocal()) / excess * (own_power / block_power)
+        return torch.where(ratio < 1, slow, fast)
+
+
+def _unchanged(x: Tensor, _quotient: Tensor) -> Tensor:
+    return x
+
+
+def _unlimited(c: Tensor, quotient: Tensor) -> Tensor:
+    return c / quotient
+
+
+def _over_lorentz_sum(x: Tensor, quotient: Tensor) -> Tensor:
+    """x/√(1 + q²), below the limit and above it: with q = 1/r it is c·ρ(r) = c/√(1 + 1/r²)."""
+    return x / (quotient * quotient).add_(1).sqrt_()
+
+
+def _tanh_below(x: Tensor, ratio: Tensor) -> Tensor:
+    return x * torch.where(ratio > 0, ratio.tanh() / ratio, 1)
+
+
+def _tanh_above(c: Tensor, quotient: Tensor) -> Tensor:
+    return c * quotient.reciprocal().tanh()
+
+
+def _one_minus_square(ratio: Tensor) -> Tensor:
+    """1 − r², without cancellation near r = 1."""
+    return (1 - ratio) * (1 + ratio)
+
+
+def _published_below(x: Tensor, ratio: Tensor) -> Tensor:
+    return x * _one_minus_square(ratio).sqrt_()
+
+
+def _piecewise_below(x: Tensor, ratio: Tensor) -> Tensor:
+    return x / _one_minus_square(ratio)
+
+
+LAWS: Mapping[str, Law] = {
+    law.key: law
+    for law in (
+        Law("newtonian", _unchanged, _unlimited),
+        Law("smooth_sqrt", _over_lorentz_sum, _over_lorentz_sum),
+        Law("tanh", _tanh_below, _tanh_above),
+        Law("hard_clip", _unchanged, _unchanged),
+        Law("published", _published_below, _tanh_above, monotone=False),
+        Law("piecewise", _piecewise_below, _tanh_above, monotone=False),
+    )
+}
+"""The laws an optimizer can use: key → formulas."""
