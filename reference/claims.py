@@ -5,6 +5,7 @@ fails, at which arguments. The properties of a speed law are listed here, once f
 law says in `reference.laws` which of them fail.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,9 @@ def claims_from(
 
 
 def relative_excess(left: float, right: float) -> float:
-    """Return left − right, relative to |right| where that is above 1."""
+    """Return left − right, relative to |right| where that is above 1; −1 if only right is ∞."""
+    if right == math.inf and left < math.inf:
+        return -1.0
     return float((left - right) / max(1.0, abs(right)))
 
 
@@ -84,15 +87,14 @@ def _jump(law: "Law", ratio: float) -> float:
 
 def _kink(law: "Law", ratio: float) -> float:
     stride = _STRIDE * max(1.0, ratio)
-    before, here, after = law.speed(np.array([max(0.0, ratio - stride), ratio, ratio + stride]))
-    left = (here - before) / min(stride, ratio)
-    right = (after - here) / stride
-    return relative_excess(abs(right - left), _KINK)
+    here = max(ratio, stride)
+    left, middle, right = law.speed(np.array([here - stride, here, here + stride]))
+    return relative_excess(abs((right - middle) - (middle - left)) / stride, _KINK)
 
 
 def _identity_excess(coefficient: float) -> Callable[["Law", float], float]:
     def excess(law: "Law", ratio: float) -> float:
-        return relative_excess(abs(law.gain(ratio) - 1), coefficient * ratio**2)
+        return relative_excess(abs(law.gain(ratio) - 1), coefficient * ratio * ratio)
 
     return excess
 

@@ -250,7 +250,8 @@ def _order_excess(grad: Sequence[float]) -> float:
 
 def _descent_deficit(grad: Sequence[float]) -> float:
     g = np.asarray(grad)
-    least = float(g @ g) / (1 + _peak(g) ** 4)
+    with np.errstate(over="ignore"):
+        least = float((g @ g) / (1 + np.square(np.square(_peak(g)))))
     return relative_excess(least, float(zeta(g) @ g))
 
 
@@ -301,7 +302,7 @@ GRAVITY_CLAIMS: Mapping[str, Claim] = claims_from(
     fails={
         "zeta_below_half_inverse_m_as_coded": ((0.1, 0.05),),
         "zeta_below_half_inverse_m_as_maximum": ((2.0, 1.0),),
-        "order_preserving": ((10.0, 5.0),),
+        "order_preserving": ((3.0, 1.0),),
         "scale_equivariant": ((10.0, 5.0),),
     },
 )
