@@ -113,15 +113,16 @@ def speed_ratios(
     [array(2.5)]
     """
     us, thetas, limits = _checked(updates, speed_limit, params, mode, unit)
-    ratios = []
-    for block, u, c, theta in zip(_blocks(us, mode), us, limits, thetas, strict=True):
-        if mode == "per_component":
-            size, c_block = np.abs(u), _entry_limits(c, unit, u, theta)
-        else:
-            size = np.array(_norm(us, block))
-            c_block = np.array(UNITS[unit](c, _size(us, block), _norm(thetas, block)))
+    if mode == "per_component":
         with np.errstate(all="ignore"):
-            ratios.append(np.where(size == 0, 0.0, size / c_block))
+            return [
+                np.where(u == 0, 0.0, np.abs(u) / _entry_limits(c, unit, u, theta))
+                for u, c, theta in zip(us, limits, thetas, strict=True)
+            ]
+    ratios = []
+    for block, c in zip(_blocks(us, mode), limits, strict=True):
+        c_block = UNITS[unit](c, _size(us, block), _norm(thetas, block))
+        ratios.append(np.array(_ratio(*_scaled_norm([us[i] for i in block]), c_block)))
     return ratios
 
 
@@ -157,21 +158,25 @@ def _size(values: Sequence[Array], block: Sequence[int]) -> int:
 
 def _norm(values: Sequence[Array], block: Sequence[int]) -> float:
     scaled, exponent = _scaled_norm([values[i] for i in block])
-    return math.ldexp(scaled, exponent) if math.isfinite(scaled) else scaled
+    with np.errstate(over="ignore"):
+        return float(np.ldexp(scaled, exponent))
 
 
 def _scaled_norm(block: Sequence[Array]) -> tuple[float, int]:
     """Return a, k with ‖block‖ = a·2ᵏ, where squaring neither overflows nor underflows."""
-    peak = max((float(np.max(np.abs(u), initial=0.0)) for u in block), default=0.0)
-    exponent = math.frexp(peak)[1] if math.isfinite(peak) else 0
-    with np.errstate(over="ignore", under="ignore"):
+    peak = float(np.max([np.max(np.abs(u), initial=0.0) for u in block], initial=0.0))
+    if not math.isfinite(peak):
+        return peak, 0
+    _, exponent = math.frexp(peak)
+    with np.errstate(under="ignore"):
         squares = [np.sum(np.square(np.ldexp(u, -exponent))) for u in block]
-    return math.sqrt(math.fsum(squares)) if math.isfinite(peak) else _sum(block), exponent
+    return math.sqrt(math.fsum(squares)), exponent
 
 
-def _sum(block: Sequence[Array]) -> float:
-    """Return ∞, or NaN if the block holds one: the norm of a block that is not finite."""
-    return math.nan if any(np.isnan(u).any() for u in block) else math.inf
+def _ratio(scaled: float, exponent: int, c: float) -> float:
+    """Return a·2ᵏ/c, overflowing only if the result does; 0 for a zero norm."""
+    with np.errstate(all="ignore"):
+        return float(np.ldexp(np.divide(scaled, c), exponent)) if scaled else 0.0
 
 
 def _entry_limits(c: float, unit: str, u: Array, theta: Array) -> Array:
@@ -185,8 +190,8 @@ def _limit_block(law: Law, u: Array, block: Sequence[Array], c: float) -> Array:
     if c == 0 or math.isinf(c):
         return np.zeros_like(u) if c == 0 else u.copy()
     scaled, exponent = _scaled_norm(block)
+    r = _ratio(scaled, exponent, c)
     with np.errstate(all="ignore"):
-        r = float(np.ldexp(scaled / c, exponent))
         if r < 1:
             return np.asarray(law.below(u, np.float64(r)))
         direction = np.ldexp(u, -exponent) / scaled

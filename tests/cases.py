@@ -1,0 +1,202 @@
+"""One row per optimizer: what every generic test needs to know of it.
+
+Tolerances of the equivalence with the reference, for a working precision of unit roundoff `unit`:
+one step is about twenty roundings of the update, the moments' sums cancel to at most their own
+size, and both accumulate over the steps; `multiple` counts units of the largest step that can be
+taken, per step. It is the largest seen in 10⁵ examples, times ten.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from torch.optim import Optimizer
+
+import reference
+from tests import strategies
+from torch_impl import LAWS, Gravity, RelativisticAdam, RelativisticAdamW
+
+Options = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """An optimizer, its twin in the reference and its arguments.
+
+    Attributes
+    ----------
+    optimizer
+        The class.
+    step
+        The reference's step, which takes the options under the names of `renamed`.
+    variants
+        Options that every generic test is run for, by name.
+    options
+        Draws the other options.
+    per_group
+        The options that the reference takes one of per array.
+    longest_step
+        Bounds an entry's step, from the options and the largest gradient entry so far.
+    errors
+        Invalid options with the message expected.
+    renamed
+        Names of options in the reference where they differ, None for one it has not.
+    """
+
+    optimizer: type[Optimizer]
+    step: Callable[..., tuple[list[Any], list[Any]]]
+    variants: Mapping[str, Options]
+    options: st.SearchStrategy[Options]
+    per_group: Sequence[str]
+    longest_step: Callable[[Options, float], float]
+    errors: Sequence[tuple[Options, str]]
+    renamed: Mapping[str, str | None] = field(default_factory=dict)
+
+    def reference_options(self, options: Options) -> Options:
+        """Return the options under the reference's names."""
+        names = {name: self.renamed.get(name, name) for name in options}
+        return {new: options[old] for old, new in names.items() if new is not None}
+
+
+def number_errors(name: str, lowest: str, wrong: Sequence[Any]) -> list[tuple[Options, str]]:
+    return [({name: value}, rf"{name}={value!r}: expected {lowest}") for value in wrong]
+
+
+AT_LEAST_ZERO = (-1.0, math.nan, math.inf, "1", None, True, 1j)
+FRACTION = (-0.1, 1.0, 1.5, math.nan, "0.9", None)
+
+SHARED_ERRORS = [
+    *number_errors("lr", "a finite number >= 0", AT_LEAST_ZERO),
+    *number_errors("weight_decay", "a finite number >= 0", AT_LEAST_ZERO),
+    *number_errors("maximize", "True or False", (1, None, "yes")),
+    *number_errors("foreach", "True, False, or None", (1, "yes")),
+]
+
+ADAM_ERRORS = [
+    *SHARED_ERRORS,
+    *number_errors("eps", "a finite number >= 0", AT_LEAST_ZERO),
+    *number_errors("speed_limit", "a number > 0", (0.0, -0.1, math.nan, "c", None, False)),
+    *number_errors("betas", "a pair of numbers", (0.9, None, "ab", (0.9,))),
+    *[({"betas": (b, 0.999)}, r"betas\[0\]=.*: expected a number in \[0, 1\)") for b in FRACTION],
+    *[({"betas": (0.9, b)}, r"betas\[1\]=.*: expected a number in \[0, 1\)") for b in FRACTION],
+    *number_errors("amsgrad", "True or False", (1, None)),
+    *number_errors("relativistic_mode", "one of 'global', 'per_param'", ("tensor", None, 3)),
+    *number_errors("adaptive_speed", "True or False", (0, "no")),
+    *number_errors("speed_warmup_steps", "a finite number", (math.nan, math.inf, "many", None)),
+    *number_errors("law", "one of 'newtonian', 'smooth_sqrt'", ("gamma", "Tanh", None)),
+    *number_errors("speed_unit", "one of 'norm', 'rms', 'relative'", ("meter", None)),
+    ({"speed_limit": 1e-50}, r"speed_limit=1e-50: expected a number that is not 0 in float32"),
+]
+
+GRAVITY_ERRORS = [
+    *SHARED_ERRORS,
+    *number_errors("alpha", "a finite number >= 0", AT_LEAST_ZERO),
+    *[({"beta": b}, r"beta=.*: expected a number in \[0, 1\)") for b in FRACTION],
+    *number_errors("initial_step", "0 or 1", (-1, 2, 0.5, math.nan, None, True)),
+    *number_errors("max_step_grad", "'inverse_max' or", (0.0, -1, math.nan, math.inf, "max", None)),
+    *number_errors("generator", "a torch.Generator or None", (0, "seed")),
+]
+
+ADAM_OPTIONS = st.fixed_dictionaries(
+    {
+        "lr": st.sampled_from([0.0, 1e-4, 1e-2, 1.0, 10.0]),
+        "betas": st.sampled_from([(0.9, 0.999), (0.0, 0.9), (0.5, 0.9), (0.9, 0.99)]),
+        "eps": st.sampled_from([1e-8, 1e-3]),
+        "speed_limit": st.one_of(strategies.speed_limits(1e-3, 1e3), st.just(math.inf)),
+        "weight_decay": st.sampled_from([0, 0.1]),
+        "amsgrad": st.booleans(),
+        "adaptive_speed": st.booleans(),
+        "speed_warmup_steps": st.sampled_from([-1, 0, 1, 5, 1000]),
+        "speed_unit": st.sampled_from(["norm", "rms", "relative"]),
+        "maximize": st.booleans(),
+    }
+)
+
+GRAVITY_OPTIONS = st.fixed_dictionaries(
+    {
+        "lr": st.sampled_from([0.0, 1e-4, 1e-2, 1.0, 10.0]),
+        "alpha": st.sampled_from([0.0, 1e-5]),
+        "beta": st.sampled_from([0.0, 0.5, 0.9, 0.999]),
+        "weight_decay": st.sampled_from([0, 0.1]),
+        "maximize": st.booleans(),
+    }
+)
+
+
+def _adam_longest_step(options: Options, _largest: float) -> float:
+    """lr·√K ≤ 7.27·lr, for the pairs of betas above; K is Adam's own bound."""
+    beta1, beta2 = options["betas"]
+    k = beta2 * (1 - beta1) ** 2 / ((1 - beta2) * (beta2 - beta1**2))
+    return float(options["lr"] * math.sqrt(k))
+
+
+def _gravity_longest_step(options: Options, largest: float) -> float:
+    """lr·|V|: |ζ| ≤ 0.56988 with the published m, |ζ| ≤ |g| with any; V₀ is below 1 unit."""
+    zeta = min(largest, 0.57) if options["max_step_grad"] == "inverse_max" else largest
+    return float(options["lr"] * max(1.0, zeta))
+
+
+def _adam(optimizer: type[Optimizer], step: Callable[..., Any]) -> Case:
+    return Case(
+        optimizer=optimizer,
+        step=step,
+        variants={
+            f"{law}-{mode}": {"law": law, "relativistic_mode": mode}
+            for law in LAWS
+            for mode in ("global", "per_param", "per_component")
+        },
+        options=ADAM_OPTIONS,
+        per_group=("lr", "speed_limit", "weight_decay"),
+        longest_step=_adam_longest_step,
+        errors=ADAM_ERRORS,
+        renamed={"relativistic_mode": "mode", "speed_unit": "unit", "foreach": None},
+    )
+
+
+def _gravity_step(
+    params: list[Any], grads: list[Any], states: list[Any], **options: Any
+) -> tuple[list[Any], list[Any]]:
+    clock = {0: "keras", 1: "pytorch"}[options.pop("initial_step", 1)]
+    return reference.gravity_step(params, grads, states, clock=clock, **options)
+
+
+CASES: Mapping[str, Case] = {
+    "RelativisticAdam": _adam(RelativisticAdam, reference.relativistic_adam_step),
+    "RelativisticAdamW": _adam(RelativisticAdamW, reference.relativistic_adamw_step),
+    "Gravity": Case(
+        optimizer=Gravity,
+        step=_gravity_step,
+        variants={
+            f"{m}-from-{t}": {"max_step_grad": m, "initial_step": t}
+            for m in ("inverse_max", 0.5, 3)
+            for t in (0, 1)
+        },
+        options=GRAVITY_OPTIONS,
+        per_group=(),
+        longest_step=_gravity_longest_step,
+        errors=GRAVITY_ERRORS,
+        renamed={"alpha": None, "foreach": None},
+    ),
+}
+
+
+def float64(tensor: torch.Tensor) -> strategies.Array:
+    """Return a copy of a tensor's values."""
+    return np.asarray(tensor.detach().to(torch.float64, copy=True).numpy())
+
+
+def initial_states(optimizer: Optimizer, params: list[torch.Tensor]) -> list[Any]:
+    """Return the reference's states before the first step, with V₀ shared where there is one."""
+    if not isinstance(optimizer, Gravity):
+        return [None] * len(params)
+    states = []
+    for group in optimizer.param_groups:
+        for param in group["params"]:
+            v0 = torch.randn_like(param) * group["velocity_std"]
+            optimizer.state[param] = {"step": torch.tensor(0.0), "v": v0}
+            states.append(reference.GravityState(0, float64(v0)))
+    return states

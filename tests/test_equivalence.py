@@ -1,0 +1,167 @@
+"""The torch optimizers take the reference's steps: every law, mode and path, over tens of steps.
+
+Near r = 1 the laws that jump amplify a rounding without bound. Steps on which a ratio comes within
+`BAND` of 1 are not compared for them, and both sides go on from the reference's parameters; outside
+it the slope of ρ is at most `STEEPNESS`. At r = 1 itself the formulas are compared in
+`test_torch_laws`.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reference import LAWS as REFERENCE_LAWS
+from reference import adam_direction, speed_ratios
+from tests import cases, strategies
+from tests.cases import CASES, Case, Options, float64
+
+BAND = 0.1
+# |ρ′| ≤ (1 + r²)/(1 − r²)² = 50.2 at r = 0.9 for `piecewise`, |1 − 2r²|/√(1 − r²) = 1.5 for
+# `published`, and 1 for the laws that are nonexpansive.
+STEEPNESS = {"published": 1.5, "piecewise": 50.2}
+
+# Gradients whose squares are normal numbers.
+RANGE = {torch.float64: (1e-100, 1e100), torch.float32: (1e-12, 1e15)}
+
+VARIANTS = [
+    pytest.param(
+        name, variant, foreach, id=f"{name}-{variant}-{'foreach' if foreach else 'single'}"
+    )
+    for name, case in CASES.items()
+    for variant in case.variants
+    for foreach in (False, True)
+]
+
+
+def multiple(dtype: torch.dtype) -> float:
+    """Allowed error in units of roundoff: 1e-12 relative in float64, 2¹⁰ units in float32."""
+    return 1e-12 * 2**53 if dtype == torch.float64 else 2.0**10
+
+
+class Run:
+    """An optimizer over two parameter groups and its twin in the reference."""
+
+    def __init__(self, case: Case, options: Options, dtype: torch.dtype, data: st.DataObject):
+        self.case, self.options, self.dtype = case, options, dtype
+        self.rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1), label="seed"))
+        shapes = data.draw(st.lists(strategies.shapes(), min_size=1, max_size=3), label="shapes")
+        self.params = [
+            torch.nn.Parameter(torch.tensor(self.rng.standard_normal(shape), dtype=dtype))
+            for shape in shapes
+        ]
+        second = data.draw(case.options, label="options of the second group")
+        changed = {name: second[name] for name in case.per_group}
+        split = data.draw(st.integers(1, len(shapes)), label="first group's size")
+        groups: list[dict[str, Any]] = [{"params": self.params[:split]}]
+        if split < len(shapes):
+            groups.append({"params": self.params[split:], **changed})
+        self.optimizer = case.optimizer(groups, **options)  # type: ignore[call-arg]
+        self.per_array = {
+            name: [options[name]] * split + [changed[name]] * (len(shapes) - split)
+            for name in case.per_group
+        }
+        self.largest = 1.0
+        self.states = cases.initial_states(self.optimizer, self.params)
+        self.thetas = [float64(p) for p in self.params]
+
+    def longest_step(self) -> float:
+        """Bound an entry's step, whichever group it is in."""
+        return max(
+            self.case.longest_step(
+                {**self.options, **{name: of[i] for name, of in self.per_array.items()}},
+                self.largest,
+            )
+            for i in (0, -1)
+        )
+
+    def gradients(self) -> list[Any]:
+        """Draw a gradient for every parameter, at times None."""
+        grads: list[Any] = []
+        for param in self.params:
+            kind = self.rng.choice(strategies.KINDS)
+            values = strategies.draw_values(self.rng, param.shape, kind, *RANGE[self.dtype])
+            absent = self.rng.random() < 0.1
+            param.grad = None if absent else torch.tensor(values, dtype=self.dtype)
+            grads.append(None if param.grad is None else float64(param.grad))
+        return grads
+
+    def near_jump(self, grads: list[Any]) -> bool:
+        """Whether some block's ratio is within `BAND` of 1 on this step."""
+        present = [i for i, g in enumerate(grads) if g is not None]
+        updates, limits = [], []
+        for i in present:
+            g, decay = grads[i], self.per_array["weight_decay"][i]
+            sign = -1 if self.options["maximize"] else 1
+            if "Adam" in self.case.optimizer.__name__[-4:]:
+                g = sign * g + decay * self.thetas[i]
+            names = ("betas", "eps", "amsgrad")
+            u, state = adam_direction(
+                g,
+                self.states[i],
+                lr=self.per_array["lr"][i],
+                **{name: self.options[name] for name in names},
+            )
+            updates.append(u)
+            warmup = self.options["speed_warmup_steps"]
+            warming = self.options["adaptive_speed"] and warmup > 0
+            share = min(1, state.step / warmup) if warming else 1
+            limits.append(self.per_array["speed_limit"][i] * share)
+        ratios = speed_ratios(
+            updates,
+            limits,
+            params=[self.thetas[i] for i in present],
+            mode=self.options["relativistic_mode"],
+            unit=self.options["speed_unit"],
+        )
+        return any(np.any(np.abs(r - 1) < BAND) for r in ratios)
+
+    def steps(self, count: int) -> Iterator[bool]:
+        """Step both sides; yield whether the parameters are to be compared."""
+        law = self.options.get("law", "smooth_sqrt")
+        for _ in range(count):
+            grads = self.gradients()
+            sizes = [np.max(np.abs(x), initial=0) for x in grads + self.thetas if x is not None]
+            self.largest = max(self.largest, *map(float, sizes))
+            jumps = not REFERENCE_LAWS[law].claims["continuous"].holds and self.near_jump(grads)
+            self.optimizer.step()
+            self.thetas, self.states = self.case.step(
+                self.thetas,
+                grads,
+                self.states,
+                **self.case.reference_options({**self.options, **self.per_array}),
+            )
+            if jumps:
+                for param, theta in zip(self.params, self.thetas, strict=True):
+                    param.data = torch.tensor(theta, dtype=self.dtype)
+                self.thetas = [float64(p) for p in self.params]
+            yield not jumps
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
+@pytest.mark.parametrize(("name", "variant", "foreach"), VARIANTS)
+@pytest.mark.filterwarnings("ignore:law=")
+@given(data=st.data())
+def test_torch_takes_the_references_steps(
+    name: str, variant: str, foreach: bool, dtype: torch.dtype, data: st.DataObject
+) -> None:
+    case = CASES[name]
+    options = {**data.draw(case.options, label="options"), **case.variants[variant]}
+    run = Run(case, {**options, "foreach": foreach}, dtype, data)
+    steepness = STEEPNESS.get(options.get("law", ""), 1)
+    unit = torch.finfo(dtype).eps / 2
+    travelled = 0.0
+    for compared in run.steps(data.draw(st.integers(10, 30), label="steps")):
+        travelled += steepness * run.longest_step()
+        size = max((float(np.max(np.abs(t), initial=0)) for t in run.thetas), default=0)
+        tolerance = multiple(dtype) * unit * (size + travelled)
+        for param, theta in zip(run.params, run.thetas, strict=True):
+            if compared:
+                error = np.max(np.abs(float64(param) - theta), initial=0)
+                assert error <= tolerance, f"off by {error}, {error / tolerance} of the tolerance"
+        assert all(math.isfinite(float(p.detach().sum())) for p in run.params)
