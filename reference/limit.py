@@ -175,8 +175,9 @@ def _scaled_norm(block: Sequence[Array]) -> tuple[float, int]:
 
 def _ratio(scaled: float, exponent: int, c: float) -> float:
     """Return a·2ᵏ/c, overflowing only if the result does; 0 for a zero norm."""
+    mantissa, power = math.frexp(c)
     with np.errstate(all="ignore"):
-        return float(np.ldexp(np.divide(scaled, c), exponent)) if scaled else 0.0
+        return float(np.ldexp(np.divide(scaled, mantissa), exponent - power)) if scaled else 0.0
 
 
 def _entry_limits(c: float, unit: str, u: Array, theta: Array) -> Array:
