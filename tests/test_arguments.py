@@ -58,10 +58,18 @@ def test_laws_that_are_not_monotone_warn_once(law: str, cls: Any) -> None:
     groups = [{"params": [torch.zeros(1)]}, {"params": [torch.zeros(1)]}]
     with pytest.warns(UserWarning, match=f"law='{law}' fails the claim 'monotone'") as caught:
         optimizer = cls(groups, law=law)
+    assert [warning.filename for warning in caught] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         optimizer.add_param_group({"params": [torch.zeros(1)]})
         optimizer.step()
-    assert len(caught) == 1
-    assert caught[0].filename == __file__
+
+
+def test_a_law_that_comes_with_a_later_group_warns_where_the_group_is_added() -> None:
+    optimizer = RelativisticAdam([torch.zeros(1)])
+    with pytest.warns(UserWarning, match="law='published' fails the claim 'monotone'") as caught:
+        optimizer.add_param_group({"params": [torch.zeros(1)], "law": "published"})
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_other_laws_do_not_warn() -> None:

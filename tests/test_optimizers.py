@@ -135,7 +135,7 @@ def test_narrow_parameters_are_updated_in_32_bits(
     options = {**options, "lr": 0.1, "foreach": foreach}
     ends = []
     for kind in (dtype, torch.float32):
-        leaf = start.to(kind).requires_grad_()
+        leaf = start.to(kind, copy=True).requires_grad_()
         leaf.grad = grad.to(kind)
         optimizer = built(case, [leaf], **options)
         optimizer.step()

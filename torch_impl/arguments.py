@@ -1,6 +1,8 @@
 """Checks of the arguments: an error names the argument, its value and what was expected."""
 
 import math
+import sys
+import warnings
 from collections.abc import Callable, Collection, Sequence
 from numbers import Real
 
@@ -46,3 +48,12 @@ def check_one_of(name: str, value: object, allowed: Collection[str]) -> None:
     """Raise ValueError unless ``value`` is one of the ``allowed`` words."""
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name}={value!r}: expected one of {', '.join(map(repr, allowed))}")
+
+
+def warn_caller(message: str) -> None:
+    """Warn at the line, outside this package and torch, from which the call came."""
+    internal = {"torch", __name__.partition(".")[0]}
+    frame, level = sys._getframe(1), 2
+    while frame.f_globals["__name__"].partition(".")[0] in internal and frame.f_back:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)

@@ -5,7 +5,6 @@ Notation: θ the parameter, g its gradient, G = max|g| over the tensor, m the ma
 """
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any, overload
 
@@ -19,6 +18,7 @@ from .arguments import (
     check_foreach,
     check_fraction,
     check_number,
+    warn_caller,
 )
 from .batches import Batch, batches, refuse_sparse_gradients, state_dtype
 
@@ -132,10 +132,9 @@ class Gravity(Optimizer):
         check_at_least_zero("velocity_std", deviation)
         super().add_param_group({**param_group, "velocity_std": deviation})
         if deviation > 1:
-            warnings.warn(
+            warn_caller(
                 f"the initial velocity's standard deviation alpha/lr = {deviation:.3g} exceeds 1, "
-                "more than any later velocity can reach; lower alpha or set velocity_std",
-                stacklevel=3,
+                "more than any later velocity can reach; lower alpha or set velocity_std"
             )
 
     @overload

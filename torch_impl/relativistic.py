@@ -5,7 +5,6 @@ proposed update, s the applied one, c the speed limit.
 """
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar, overload
 
@@ -20,6 +19,7 @@ from .arguments import (
     check_foreach,
     check_number,
     check_one_of,
+    warn_caller,
 )
 from .batches import Batch, batches, refuse_sparse_gradients, state_dtype
 from .laws import LAWS
@@ -157,10 +157,9 @@ class RelativisticAdam(Optimizer):
             self.param_groups.pop()
             raise
         if unlike_before and not LAWS[options["law"]].monotone:
-            warnings.warn(
+            warn_caller(
                 f"law={options['law']!r} fails the claim 'monotone': near the speed limit a larger "
-                "proposed update is applied as a smaller step; law='smooth_sqrt' is monotone",
-                stacklevel=3,
+                "proposed update is applied as a smaller step; law='smooth_sqrt' is monotone"
             )
 
     @overload

@@ -1,0 +1,185 @@
+"""One training run: a pure function from a configuration to its result."""
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from torch_impl import Gravity, RelativisticAdam
+
+from .tasks import TASKS, Task
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "Adam": torch.optim.Adam,
+    "AdamW": torch.optim.AdamW,
+    "RelativisticAdam": RelativisticAdam,
+    "Gravity": Gravity,
+}
+
+EXPLODED = 1e10
+"""A run has exploded when its loss or gradient norm is not finite, or the norm is above this."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The configuration of a run.
+
+    Attributes
+    ----------
+    method
+        What the run is called in tables.
+    task
+        Key of `paper.tasks.TASKS`.
+    optimizer
+        Key of `OPTIMIZERS`.
+    options
+        The optimizer's arguments.
+    epochs
+        Passes over the training data.
+    seed
+        Of the data, the network, the batches and Gravity's initial velocity.
+    clip_norm
+        Bound for clip_grad_norm_, None for no clipping.
+    """
+
+    method: str
+    task: str
+    optimizer: str
+    options: dict[str, Any]
+    epochs: int
+    seed: int
+    clip_norm: float | None = None
+
+
+@dataclass
+class Result:
+    """What a run showed.
+
+    Attributes
+    ----------
+    run
+        Its configuration.
+    exploded_at
+        Epoch of the explosion, from 1, or None.
+    train_loss
+        Loss of each epoch, the mean over its batches, before the explosion.
+    validation_loss, validation_accuracy
+        At the end, NaN after an explosion; accuracy is None for a regression.
+    largest_ratio
+        Largest speed ratio r of any block on any step, None where there is no speed limit.
+    saturated
+        Share of blocks, over all steps, with r ≥ 1.
+    """
+
+    run: Run
+    exploded_at: int | None = None
+    train_loss: list[float] = field(default_factory=list)
+    validation_loss: float = math.nan
+    validation_accuracy: float | None = None
+    largest_ratio: float | None = None
+    saturated: float | None = None
+
+    def as_record(self) -> dict[str, Any]:
+        """Return the result as JSON knows it, with None for what is not finite."""
+        record = asdict(self)
+        if not math.isfinite(self.validation_loss):
+            record["validation_loss"] = None
+        return record
+
+
+class SpeedMeter:
+    """Measures the speed ratio of every block of a RelativisticAdam after each of its steps.
+
+    The proposed update u = lr·m̂/(√v̂ + ε) is recomputed from the moments, for the units "norm" and
+    "rms" without warm-up.
+    """
+
+    def __init__(self, optimizer: RelativisticAdam) -> None:
+        self.largest = torch.zeros(())
+        self.blocks = 0
+        self.saturated = torch.zeros((), dtype=torch.int64)
+        optimizer.register_step_post_hook(self._measure)
+
+    def _measure(self, optimizer: Optimizer, *_: Any) -> None:
+        for group in optimizer.param_groups:
+            for param in group["params"]:
+                ratio = self._ratio(optimizer.state[param], group)
+                self.largest = torch.maximum(self.largest, ratio.max())
+                self.blocks += ratio.numel()
+                self.saturated += (ratio >= 1).sum()
+
+    @staticmethod
+    def _ratio(state: dict[str, Any], group: dict[str, Any]) -> torch.Tensor:
+        (beta1, beta2), t = group["betas"], float(state["step"])
+        m_hat = state["exp_avg"] / (1 - beta1**t)
+        v_hat = state["exp_avg_sq"] / (1 - beta2**t)
+        update = group["lr"] * m_hat / (v_hat.sqrt() + group["eps"])
+        if group["relativistic_mode"] == "per_component":
+            return update.abs() / group["speed_limit"]
+        rms = group["speed_unit"] == "rms"
+        size = torch.linalg.vector_norm(update, dtype=torch.float64)
+        return size / (group["speed_limit"] * (math.sqrt(update.numel()) if rms else 1))
+
+
+def train(run: Run) -> Result:
+    """Train to the end or to the explosion."""
+    task, result = TASKS[run.task](run.seed), Result(run)
+    parameters = list(task.model.parameters())
+    options = dict(run.options)
+    if run.optimizer == "Gravity":
+        options["generator"] = torch.Generator().manual_seed(run.seed)
+    with warnings.catch_warnings():
+        # That a law is not monotone, or V₀ large, is what a run may be there to show.
+        warnings.simplefilter("ignore", UserWarning)
+        optimizer = OPTIMIZERS[run.optimizer](parameters, **options)
+    meter = SpeedMeter(optimizer) if isinstance(optimizer, RelativisticAdam) else None
+    batches = torch.Generator().manual_seed(run.seed)
+    for epoch in range(1, run.epochs + 1):
+        loss = _epoch(task, optimizer, parameters, run.clip_norm, batches)
+        if loss is None:
+            result.exploded_at = epoch
+            break
+        result.train_loss.append(loss)
+    if meter is not None:
+        result.largest_ratio = float(meter.largest)
+        result.saturated = float(meter.saturated) / max(1, meter.blocks)
+    _validate(task, result)
+    return result
+
+
+def _epoch(
+    task: Task,
+    optimizer: Optimizer,
+    parameters: list[torch.nn.Parameter],
+    clip_norm: float | None,
+    batches: torch.Generator,
+) -> float | None:
+    """Train one epoch; return its mean loss, or None if it exploded."""
+    inputs, targets = task.train
+    losses = []
+    for batch in torch.randperm(len(targets), generator=batches).split(task.batch_size):
+        optimizer.zero_grad()
+        loss = task.loss(task.model(inputs[batch]), targets[batch])
+        loss.backward()  # type: ignore[no-untyped-call]
+        bound = math.inf if clip_norm is None else clip_norm
+        norm = float(torch.nn.utils.clip_grad_norm_(parameters, bound))
+        losses.append(loss.item())
+        if not (math.isfinite(losses[-1]) and norm <= EXPLODED):
+            return None
+        optimizer.step()
+    return math.fsum(losses) / len(losses)
+
+
+@torch.no_grad()
+def _validate(task: Task, result: Result) -> None:
+    inputs, targets = task.validation
+    outputs = task.model(inputs)
+    if result.exploded_at is None:
+        result.validation_loss = task.loss(outputs, targets).item()
+    if not targets.is_floating_point():
+        predicted = outputs.argmax(dim=1)
+        result.validation_accuracy = (predicted == targets).float().mean().item()

@@ -1,0 +1,60 @@
+"""Who may import whom, and what the shipped package asks for."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = {"reference", "torch_impl", "analysis", "proofs", "paper", "tests", "docs", "examples"}
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "reference": set(),
+    "torch_impl": set(),
+    "analysis": {"reference"},
+    "proofs": {"reference", "analysis"},
+    "paper": {"reference", "analysis", "proofs", "torch_impl"},
+    "tests": ROOMS,
+}
+
+# Beyond the standard library; all else is an extra or a dependency group.
+SHIPPED_DEPENDENCIES = {"reference": {"numpy"}, "torch_impl": {"torch"}}
+
+
+def imports(source: str) -> Iterator[tuple[int, str]]:
+    """Yield (level, top-level module) of every import in a source, wherever it stands."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from ((0, alias.name.partition(".")[0]) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.level, (node.module or "").partition(".")[0]
+
+
+def sources(room: str) -> list[Path]:
+    return sorted((ROOT / room).rglob("*.py"))
+
+
+def test_every_import_in_a_source_is_seen() -> None:
+    source = "import os.path\nfrom . import b\ndef f():\n    from reference.laws import LAWS"
+    assert set(imports(source)) == {(0, "os"), (1, ""), (0, "reference")}
+
+
+@pytest.mark.parametrize("room", [room for room in MAY_IMPORT if (ROOT / room).is_dir()])
+def test_a_room_imports_only_the_rooms_it_may(room: str) -> None:
+    assert sources(room)
+    for path in sources(room):
+        for level, module in imports(path.read_text(encoding="utf-8")):
+            depth = len(path.relative_to(ROOT).parents) - 1
+            assert level <= depth, f"{path} imports from above its room"
+            foreign = level == 0 and module in ROOMS - {room}
+            assert not foreign or module in MAY_IMPORT[room], f"{path} imports {module}"
+
+
+@pytest.mark.parametrize("room", SHIPPED_DEPENDENCIES)
+def test_what_ships_imports_itself_relatively_and_little_else(room: str) -> None:
+    allowed = SHIPPED_DEPENDENCIES[room] | set(sys.stdlib_module_names)
+    for path in sources(room):
+        for level, module in imports(path.read_text(encoding="utf-8")):
+            assert level > 0 or module in allowed, f"{path} imports {module}"

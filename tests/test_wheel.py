@@ -1,0 +1,69 @@
+"""The wheel, as a user meets it: built, installed into a clean environment, used from elsewhere."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+USE = """
+import sys
+import numpy, torch
+import subluminal
+from subluminal import RelativisticAdam
+from subluminal.reference import relativistic_adam_step
+
+weight = torch.nn.Parameter(torch.ones(3, dtype=torch.float64))
+weight.grad = torch.tensor([3e9, -4e9, 0.0], dtype=torch.float64)
+RelativisticAdam([weight], lr=1.0).step()
+(theta,), _ = relativistic_adam_step([numpy.ones(3)], [[3e9, -4e9, 0.0]], lr=1.0)
+numpy.testing.assert_allclose(weight.detach().numpy(), theta, rtol=1e-14)
+assert sys.prefix in subluminal.__file__, subluminal.__file__
+assert not {"reference", "torch_impl"} & set(sys.modules)
+print(subluminal.__version__)
+"""
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    """Run a command without the variables that would let it see this tree."""
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{command} failed:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", out, cwd=ROOT)
+    (built,) = out.glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_the_package_and_its_reference_alone(wheel: Path) -> None:
+    names = {Path(name) for name in zipfile.ZipFile(wheel).namelist()}
+    tops = {name.parts[0] for name in names}
+    assert {top.partition("-")[0] for top in tops} == {"subluminal"}
+    expected = {
+        Path("subluminal", *(("reference",) if room == "reference" else ()), path.name)
+        for room in ("reference", "torch_impl")
+        for path in (ROOT / room).iterdir()
+        if path.suffix == ".py" or path.name == "py.typed"
+    }
+    assert {name for name in names if name.parts[0] == "subluminal"} == expected
+
+
+def test_the_installed_wheel_trains(wheel: Path, tmp_path: Path) -> None:
+    environment = tmp_path / "environment"
+    run(sys.executable, "-m", "venv", environment, cwd=tmp_path)
+    python = environment / "bin" / "python"
+    constraints = ROOT / "constraints.txt"
+    run(python, "-m", "pip", "install", "--quiet", "--constraint", constraints, wheel, cwd=tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    printed = run(python, "-W", "error", "-c", USE, cwd=elsewhere)
+    assert printed.strip() == wheel.name.split("-")[1]
