@@ -4,10 +4,15 @@ BIN := .venv/bin
 READY := .venv/ready
 export PYTHONHASHSEED := 0
 
-.PHONY: demo test test-thorough lint format wheel clean
+.PHONY: demo readme test test-thorough lint format wheel clean
 
 demo: $(READY)
 	$(BIN)/python -m paper.demo
+
+# The committed results of the demo, and the README's tables from them.
+readme: $(READY)
+	$(BIN)/python -m paper.demo --out paper/results
+	$(BIN)/python -m paper.readme
 
 test: $(READY)
 	$(BIN)/pytest -n 2 --cov --cov-report=term

@@ -1,6 +1,7 @@
 """Training tasks that need no download: data, network and loss from a seed."""
 
 import functools
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ class Task:
 def relu_network(widths: list[int], bias: float, generator: torch.Generator) -> nn.Sequential:
     """Return linear layers with ReLU between them, Kaiming-normal weights and constant biases."""
     layers: list[nn.Module] = []
-    for fan_in, fan_out in zip(widths, widths[1:], strict=False):
+    for fan_in, fan_out in itertools.pairwise(widths):
         linear = nn.Linear(fan_in, fan_out)
         nn.init.kaiming_normal_(linear.weight, nonlinearity="relu", generator=generator)
         nn.init.constant_(linear.bias, bias)

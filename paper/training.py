@@ -63,8 +63,10 @@ class Result:
     ----------
     run
         Its configuration.
-    exploded_at
-        Epoch of the explosion, from 1, or None.
+    steps
+        Optimizer steps taken: all of them, or those before the explosion.
+    exploded
+        Whether the run exploded; it ends there.
     train_loss
         Loss of each epoch, the mean over its batches, before the explosion.
     validation_loss, validation_accuracy
@@ -76,7 +78,8 @@ class Result:
     """
 
     run: Run
-    exploded_at: int | None = None
+    steps: int = 0
+    exploded: bool = False
     train_loss: list[float] = field(default_factory=list)
     validation_loss: float = math.nan
     validation_accuracy: float | None = None
@@ -89,6 +92,12 @@ class Result:
         if not math.isfinite(self.validation_loss):
             record["validation_loss"] = None
         return record
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> "Result":
+        """Return the result that `as_record` wrote."""
+        loss = record["validation_loss"]
+        return cls(**{**record, "run": Run(**record["run"]), "validation_loss": loss or math.nan})
 
 
 class SpeedMeter:
@@ -117,12 +126,14 @@ class SpeedMeter:
         (beta1, beta2), t = group["betas"], float(state["step"])
         m_hat = state["exp_avg"] / (1 - beta1**t)
         v_hat = state["exp_avg_sq"] / (1 - beta2**t)
-        update = group["lr"] * m_hat / (v_hat.sqrt() + group["eps"])
+        update: torch.Tensor = group["lr"] * m_hat / (v_hat.sqrt() + group["eps"])
+        limit: float = group["speed_limit"]
         if group["relativistic_mode"] == "per_component":
-            return update.abs() / group["speed_limit"]
+            return update.abs() / limit
         rms = group["speed_unit"] == "rms"
         size = torch.linalg.vector_norm(update, dtype=torch.float64)
-        return size / (group["speed_limit"] * (math.sqrt(update.numel()) if rms else 1))
+        block_limit = limit * (math.sqrt(update.numel()) if rms else 1)
+        return torch.divide(size, block_limit)
 
 
 def train(run: Run) -> Result:
@@ -138,12 +149,10 @@ def train(run: Run) -> Result:
         optimizer = OPTIMIZERS[run.optimizer](parameters, **options)
     meter = SpeedMeter(optimizer) if isinstance(optimizer, RelativisticAdam) else None
     batches = torch.Generator().manual_seed(run.seed)
-    for epoch in range(1, run.epochs + 1):
-        loss = _epoch(task, optimizer, parameters, run.clip_norm, batches)
-        if loss is None:
-            result.exploded_at = epoch
+    for _ in range(run.epochs):
+        _epoch(task, optimizer, parameters, batches, result)
+        if result.exploded:
             break
-        result.train_loss.append(loss)
     if meter is not None:
         result.largest_ratio = float(meter.largest)
         result.saturated = float(meter.saturated) / max(1, meter.blocks)
@@ -155,30 +164,33 @@ def _epoch(
     task: Task,
     optimizer: Optimizer,
     parameters: list[torch.nn.Parameter],
-    clip_norm: float | None,
     batches: torch.Generator,
-) -> float | None:
-    """Train one epoch; return its mean loss, or None if it exploded."""
+    result: Result,
+) -> None:
+    """Train one epoch, or until the explosion."""
+    bound = math.inf if result.run.clip_norm is None else result.run.clip_norm
     inputs, targets = task.train
     losses = []
-    for batch in torch.randperm(len(targets), generator=batches).split(task.batch_size):
+    order = torch.randperm(len(targets), generator=batches)
+    for batch in torch.split(order, task.batch_size):
         optimizer.zero_grad()
         loss = task.loss(task.model(inputs[batch]), targets[batch])
         loss.backward()  # type: ignore[no-untyped-call]
-        bound = math.inf if clip_norm is None else clip_norm
         norm = float(torch.nn.utils.clip_grad_norm_(parameters, bound))
         losses.append(loss.item())
         if not (math.isfinite(losses[-1]) and norm <= EXPLODED):
-            return None
+            result.exploded = True
+            return
         optimizer.step()
-    return math.fsum(losses) / len(losses)
+        result.steps += 1
+    result.train_loss.append(math.fsum(losses) / len(losses))
 
 
 @torch.no_grad()
 def _validate(task: Task, result: Result) -> None:
     inputs, targets = task.validation
     outputs = task.model(inputs)
-    if result.exploded_at is None:
+    if not result.exploded:
         result.validation_loss = task.loss(outputs, targets).item()
     if not targets.is_floating_point():
         predicted = outputs.argmax(dim=1)

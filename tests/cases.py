@@ -30,7 +30,7 @@ class Case:
     Attributes
     ----------
     optimizer
-        The class.
+        The torch.optim.Optimizer class.
     step
         The reference's step, which takes the options under the names of `renamed`.
     variants
@@ -47,7 +47,7 @@ class Case:
         Names of options in the reference where they differ, None for one it has not.
     """
 
-    optimizer: type[Optimizer]
+    optimizer: Any
     step: Callable[..., tuple[list[Any], list[Any]]]
     variants: Mapping[str, Options]
     options: st.SearchStrategy[Options]
@@ -184,12 +184,13 @@ CASES: Mapping[str, Case] = {
 }
 
 
-def float64(tensor: torch.Tensor) -> strategies.Array:
+def float64(tensor: torch.Tensor | None) -> strategies.Array:
     """Return a copy of a tensor's values."""
+    assert tensor is not None
     return np.asarray(tensor.detach().to(torch.float64, copy=True).numpy())
 
 
-def initial_states(optimizer: Optimizer, params: list[torch.Tensor]) -> list[Any]:
+def initial_states(optimizer: Optimizer, params: Sequence[torch.Tensor]) -> list[Any]:
     """Return the reference's states before the first step, with V₀ shared where there is one."""
     if not isinstance(optimizer, Gravity):
         return [None] * len(params)

@@ -61,7 +61,7 @@ class Run:
         groups: list[dict[str, Any]] = [{"params": self.params[:split]}]
         if split < len(shapes):
             groups.append({"params": self.params[split:], **changed})
-        self.optimizer = case.optimizer(groups, **options)  # type: ignore[call-arg]
+        self.optimizer = case.optimizer(groups, **options)
         self.per_array = {
             name: [options[name]] * split + [changed[name]] * (len(shapes) - split)
             for name in case.per_group

@@ -160,6 +160,7 @@ def test_unit_of_an_entry_is_the_entrys_own() -> None:
     params = [np.array([5.0, -1e-9])]
     updates = [np.array([1e9, -1e9])]
     options: dict[str, Any] = {"params": params, "mode": "per_component"}
+    expected: Any
     for unit, expected in {"norm": [2, -2], "rms": [2, -2], "relative": [10, -2e-3]}.items():
         (limited,) = limit(updates, 2.0, law="hard_clip", unit=unit, **options)
         np.testing.assert_allclose(limited, expected, rtol=1e-15)

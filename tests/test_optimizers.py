@@ -33,7 +33,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:law=")
 def built(case: Case, params: Any, **options: Any) -> Any:
     if case.optimizer is Gravity:
         options.setdefault("alpha", 0.0)
-    return case.optimizer(params, **options)  # type: ignore[call-arg]
+    return case.optimizer(params, **options)
 
 
 def trained(

@@ -149,8 +149,6 @@ def test_published_epsilon_is_divided_by_the_bias_correction() -> None:
     ours, _ = reference.adam_direction([1.0], eps=1e-3 / math.sqrt(1e-3), **options)
     published, _ = reference.published_direction([1.0], eps=1e-3, **options)
     np.testing.assert_allclose(published, ours, rtol=1e-12)
-    without = [
-        direction([1.0, 1e-3], eps=0.0, **options)[0]
-        for direction in (reference.adam_direction, reference.published_direction)
-    ]
-    np.testing.assert_allclose(*without, rtol=1e-14)
+    ours, _ = reference.adam_direction([1.0, 1e-3], eps=0.0, **options)
+    published, _ = reference.published_direction([1.0, 1e-3], eps=0.0, **options)
+    np.testing.assert_allclose(published, ours, rtol=1e-14)

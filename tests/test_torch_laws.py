@@ -1,6 +1,7 @@
 """The tensor formulas: the reference's bit for bit where correctly rounded, and bounded."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from torch_impl.limit import (
 )
 
 BOUNDED = [key for key in LAWS if REFERENCE_LAWS[key].claims["bounded"].holds]
-LIMITS = {
+LIMITS: dict[str, Callable[[Proposal], None]] = {
     "global": lambda proposal: limit_together_([proposal]),
     "per_param": limit_tensors_,
     "per_component": limit_entries_,
@@ -176,12 +177,8 @@ def test_norm_never_exceeds_speed_limit(
     before, after = applied(LAWS[key], mode, arrays, c, dtype, foreach)
     finfo = torch.finfo(dtype)
     subnormal = finfo.tiny * finfo.eps
-    blocks = {
-        "global": [range(len(after))],
-        "per_param": [[i] for i in range(len(after))],
-        "per_component": [[i] for i in range(len(after))],
-    }[mode]
-    for block in blocks:
+    everything = list(range(len(after)))
+    for block in [everything] if mode == "global" else [[i] for i in everything]:
         size = [float64(after[i]).ravel() for i in block]
         if not size:
             continue
