@@ -88,6 +88,7 @@ def test_limited_entries_at_the_ends(key: str, dtype: type) -> None:
 def test_newtonian_entries_ignore_the_limit() -> None:
     update = np.array([3.0, math.inf])
     np.testing.assert_array_equal(LAWS["newtonian"].limit_entries(update, 1.0), update)
+    assert LAWS["newtonian"].above(4.0, 0.5) == 8.0  # c·ρ(1/t) = c/t = |u|
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

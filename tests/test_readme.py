@@ -66,7 +66,7 @@ def test_published_quick_start_trains(cls: Any, options: dict[str, Any]) -> None
     for _ in range(100):
         optimizer.zero_grad()
         loss = torch.nn.functional.mse_loss(model(inputs), targets)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]
