@@ -70,11 +70,12 @@ class Result:
     train_loss
         Loss of each epoch, the mean over its batches, before the explosion.
     validation_loss, validation_accuracy
-        At the end, NaN after an explosion; accuracy is None for a regression.
+        Of the last parameters. The loss is NaN after an explosion; the accuracy is then that of a
+        broken network, near chance, and None for a regression.
     largest_ratio
         Largest speed ratio r of any block on any step, None where there is no speed limit.
     saturated
-        Share of blocks, over all steps, with r ≥ 1.
+        Share of the blocks (tensors or entries), over all steps, with r ≥ 1.
     """
 
     run: Run
@@ -96,8 +97,8 @@ class Result:
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "Result":
         """Return the result that `as_record` wrote."""
-        loss = record["validation_loss"]
-        return cls(**{**record, "run": Run(**record["run"]), "validation_loss": loss or math.nan})
+        loss = math.nan if record["validation_loss"] is None else record["validation_loss"]
+        return cls(**{**record, "run": Run(**record["run"]), "validation_loss": loss})
 
 
 class SpeedMeter:

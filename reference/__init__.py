@@ -4,6 +4,7 @@ Pure functions in float64: state in, state out, nothing mutated. Slow and plain 
 production optimizers are compared with these, step by step.
 """
 
+from .adam import AdamState, adam_direction, published_direction, readme_direction
 from .claims import LAW_PROPERTIES, Claim, Property
 from .gravity import (
     CLOCKS,
@@ -16,27 +17,21 @@ from .gravity import (
 )
 from .laws import LAWS, Law
 from .limit import limit, speed_ratios
-from .published import README_CLAIMS, published_step, readme_limit, readme_step
-from .relativistic import (
-    AdamState,
-    adam_direction,
-    published_direction,
-    readme_direction,
-    relativistic_adam_step,
-    relativistic_adamw_step,
-)
+from .published import README_READINGS, Reading, published_step, readme_limit, readme_step
+from .relativistic import relativistic_adam_step, relativistic_adamw_step
 
 __all__ = [
     "CLOCKS",
     "GRAVITY_CLAIMS",
     "LAWS",
     "LAW_PROPERTIES",
-    "README_CLAIMS",
+    "README_READINGS",
     "AdamState",
     "Claim",
     "GravityState",
     "Law",
     "Property",
+    "Reading",
     "adam_direction",
     "beta_hat",
     "gravity_step",

@@ -15,10 +15,20 @@ PerArray = float | Sequence[float]
 def number(name: str, value: object, allowed: Callable[[float], bool], expected: str) -> float:
     """Return ``value`` as a float, or raise ValueError if it is no number that is ``allowed``."""
     if isinstance(value, Real) and not isinstance(value, bool):
-        converted = float(value)
+        try:
+            converted = float(value)
+        except OverflowError:
+            converted = math.nan
         if allowed(converted):
             return converted
     raise ValueError(f"{name}={value!r}: expected {expected}")
+
+
+def flag(name: str, value: object) -> bool:
+    """Return True or False, or raise ValueError if ``value`` is neither."""
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f"{name}={value!r}: expected True or False")
 
 
 def at_least_zero(name: str, value: object) -> float:
@@ -54,7 +64,9 @@ def per_array(
     name: str, value: Any, count: int, check: Callable[[str, object], float]
 ) -> list[float]:
     """Return ``value`` for each of ``count`` arrays: one number for all, or one per array."""
-    if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str):
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, Sequence) and not isinstance(value, str):
         if len(value) != count:
             raise ValueError(f"{name}={value!r}: expected one number, or one per array ({count})")
         return [check(f"{name}[{i}]", item) for i, item in enumerate(value)]

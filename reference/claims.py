@@ -106,12 +106,13 @@ def _speeds(law: "Law", ratios: Sequence[float]) -> tuple[float, float]:
 
 def _decrease(law: "Law", ratios: Sequence[float]) -> float:
     low, high = _speeds(law, ratios)
-    return relative_excess(low, high)
+    return relative_excess(low, high) if high == 0 else relative_excess(low / high, 1.0)
 
 
 def _expansion(law: "Law", ratios: Sequence[float]) -> float:
     low, high = _speeds(law, ratios)
-    return relative_excess(abs(high - low) / max(1.0, high), (ratios[1] - ratios[0]) / max(1, high))
+    size = ratios[1] or 1.0
+    return relative_excess(abs(high - low) / size, (ratios[1] - ratios[0]) / size)
 
 
 LAW_PROPERTIES: Mapping[str, Property] = {

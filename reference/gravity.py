@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .arguments import Array, arrays, at_least_zero, fraction, number, one_of, same_shapes
+from .arguments import Array, arrays, at_least_zero, flag, fraction, number, one_of, same_shapes
 from .claims import Claim, Property, claims_from, relative_excess
 
 CLOCKS: Mapping[str, int] = {
@@ -86,7 +86,7 @@ def zeta(grad: ArrayLike, max_step_grad: str | float = "inverse_max") -> Array:
 
 
 def beta_hat(beta: float, t: float) -> float:
-    """Return the running coefficient β̂ = (βt + 1)/(t + 2), which rises from ½ (t = 0) to β.
+    """Return the running coefficient β̂ = (βt + 1)/(t + 2), which goes from ½ (t = 0) to β (t → ∞).
 
     Parameters
     ----------
@@ -203,6 +203,7 @@ def gravity_step(
     (array([0.975]), array([0.25]))
     """
     one_of("clock", clock, CLOCKS)
+    flag("maximize", maximize)
     lr, decay = at_least_zero("lr", lr), at_least_zero("decay", decay)
     penalty = at_least_zero("weight_decay", weight_decay)
     thetas = arrays("params", params)
@@ -281,7 +282,7 @@ GRAVITY_CLAIMS: Mapping[str, Claim] = claims_from(
         "zeta_below_gradient": Property(
             "|ζ| ≤ |g| in every entry",
             "gradient",
-            lambda g: relative_excess(float(np.max(np.abs(zeta(g)) - np.abs(g))), 0.0),
+            lambda g: relative_excess(_peak(np.divide(zeta(g), g, where=g != 0, out=0 * g)), 1.0),
         ),
         "descends": Property(
             "⟨ζ, g⟩ ≥ ‖g‖²/(1 + G⁴)",

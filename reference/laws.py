@@ -40,6 +40,8 @@ class Law:
         ``above(c, t)`` is c·ρ(1/t) for 0 ≤ t ≤ 1.
     domain
         The law is defined for r < domain.
+    limits
+        Whether the law looks at the speed limit at all.
     claims
         Every property of `reference.LAW_PROPERTIES` with its verdict for this law.
     """
@@ -51,11 +53,7 @@ class Law:
     above: Formula
     claims: Mapping[str, Claim]
     domain: float = math.inf
-
-    @property
-    def limits(self) -> bool:
-        """Whether the law looks at the speed limit at all."""
-        return self.above is not _unlimited
+    limits: bool = True
 
     def gain(self, ratio: ArrayLike) -> Any:
         """Return φ(r), the fraction of the proposed update that is applied.
@@ -113,20 +111,30 @@ class Law:
         Parameters
         ----------
         update
-            Proposed update u, any shape, in parameter units.
+            Proposed update u, any shape, in parameter units, of a floating dtype.
         speed_limit
-            c ≥ 0 in parameter units: a number, or an array of the shape of ``update``.
+            c ≥ 0 in parameter units: a number, or an array of the shape of ``update``. It is
+            rounded toward zero into the update's dtype.
 
         Returns
         -------
         Array of the shape and dtype of ``update``.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not as described.
 
         Examples
         --------
         >>> LAWS["smooth_sqrt"].limit_entries(np.array([-0.75, 1e300]), 1.0)
         array([-0.6,  1. ])
         """
-        limit = np.broadcast_to(np.asarray(speed_limit, dtype=update.dtype), update.shape)
+        if update.dtype.kind != "f":
+            raise ValueError(f"update has dtype {update.dtype}: expected a floating one")
+        if not np.all(np.asarray(speed_limit) >= 0):
+            raise ValueError(f"speed_limit={speed_limit!r}: expected numbers >= 0")
+        limit = np.broadcast_to(_toward_zero(speed_limit, update.dtype), update.shape)
         if not self.limits:
             return update.copy()
         with np.errstate(all="ignore"):
@@ -145,12 +153,15 @@ def _ratios(ratio: ArrayLike) -> Array:
     return r
 
 
+def _toward_zero(value: Any, dtype: Any) -> NDArray[Any]:
+    """Round numbers ≥ 0 into a dtype, toward zero."""
+    with np.errstate(over="ignore"):
+        rounded = np.asarray(value).astype(dtype)
+    return np.where(rounded > value, np.nextafter(rounded, dtype.type(0)), rounded)
+
+
 def _unchanged(x: Any, _quotient: Any) -> Any:
     return x
-
-
-def _unlimited(c: Any, t: Any) -> Any:
-    return c / t
 
 
 def _over_lorentz_sum(x: Any, quotient: Any) -> Any:
@@ -184,7 +195,8 @@ LAWS: Mapping[str, Law] = {
             equation="φ(r) = 1",
             source="plain Adam: the limit c = ∞ of every law",
             below=_unchanged,
-            above=_unlimited,
+            above=lambda c, t: c / t,
+            limits=False,
             fails={"bounded": (2.0,)},
         ),
         _law(

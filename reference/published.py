@@ -6,22 +6,16 @@ optimizer that does.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .arguments import Array, arrays, at_least_zero, number, one_of
+from .adam import AdamState, States, published_direction, readme_direction
+from .arguments import Array, arrays, at_least_zero, flag, number, one_of
 from .claims import Claim, Property, claims_from, relative_excess
 from .limit import MODES
-from .relativistic import (
-    AdamState,
-    States,
-    published_direction,
-    readme_direction,
-    warmed_up,
-    with_gradient,
-)
+from .relativistic import warmed_up, with_gradient
 
 READINGS = ("literal", "directional")
 
@@ -75,6 +69,7 @@ def published_step(
     array([0.9])
     """
     one_of("mode", mode, MODES)
+    flag("decoupled", decoupled)
     c = _positive("speed_limit", speed_limit)
     decay = at_least_zero("weight_decay", weight_decay)
     thetas = arrays("params", params)
@@ -202,21 +197,70 @@ def _positive(name: str, value: object) -> float:
     return number(name, value, lambda x: x > 0, "a number > 0")
 
 
-def _cosine_deficit(update: Sequence[float], reading: str) -> float:
-    """Return how far the cosine between an update and its limited step at c = 1 is below 1."""
-    step = readme_limit(update, 1.0, reading=reading)
-    cosine: Any = np.dot(update, step) / (np.linalg.norm(update) * np.linalg.norm(step))
-    return relative_excess(1.0, float(cosine))
+@dataclass(frozen=True)
+class Reading:
+    """A reading of the README's pseudo-code, with its claims about the limit c = 1.
+
+    Attributes
+    ----------
+    key
+        What `readme_limit` calls it.
+    equation
+        The step s that an update u becomes.
+    source
+        Where it was published.
+    claims
+        Verdicts by name.
+    """
+
+    key: str
+    equation: str
+    source: str
+    claims: Mapping[str, Claim]
 
 
-README_CLAIMS: Mapping[str, Claim] = claims_from(
-    {
-        f"{reading}_keeps_direction": Property(
-            f"README, 'The Core Algorithm', {reading} reading: the step points where u does",
-            "gradient",
-            lambda update, reading=reading: _cosine_deficit(update, reading),
-        )
-        for reading in READINGS
-    },
-    fails={"literal_keeps_direction": ((-3.0, -4.0),)},
-)
+def _norm(values: ArrayLike) -> float:
+    return float(np.linalg.norm(np.asarray(values)))
+
+
+def _reading(key: str, equation: str, fails: Mapping[str, tuple[Sequence[float]]]) -> Reading:
+    def limited(update: Sequence[float]) -> Array:
+        return readme_limit(update, 1.0, reading=key)
+
+    def cosine_deficit(update: Sequence[float]) -> float:
+        step = limited(update)
+        return relative_excess(1.0, float(np.dot(update, step)) / _norm(update) / _norm(step))
+
+    properties = {
+        "direction_preserving": Property("s points where u does", "update", cosine_deficit),
+        "bounded": Property(
+            "‖s‖ ≤ c", "update", lambda update: relative_excess(_norm(limited(update)), 1.0)
+        ),
+        "never_amplifies": Property(
+            "‖s‖ ≤ ‖u‖",
+            "update",
+            lambda update: relative_excess(_norm(limited(update)), _norm(update)),
+        ),
+    }
+    source = "relativistic-adam's README, 'The Core Algorithm'"
+    return Reading(key, equation, source, claims_from(properties, fails))
+
+
+_AMPLIFIES: dict[str, tuple[Sequence[float]]] = {
+    "bounded": ((0.9, 0.0),),
+    "never_amplifies": ((0.3, 0.4),),
+}
+
+README_READINGS: Mapping[str, Reading] = {
+    "literal": _reading(
+        "literal",
+        "s = u/(1 − r²) if r < 1, else the scalar c·tanh(r) in every entry",
+        {"direction_preserving": ((-3.0, -4.0),), **_AMPLIFIES},
+    ),
+    "directional": _reading(
+        "directional",
+        "s = u/(1 − r²) if r < 1, else c·tanh(r)·u/‖u‖: the law `piecewise`",
+        _AMPLIFIES,
+    ),
+}
+"""Both readings of the pseudo-code: what `readme_limit` does, and which claims fail."""

@@ -57,16 +57,23 @@ def test_the_published_task_has_the_published_facts() -> None:
 @pytest.mark.parametrize("unit", ["norm", "rms"])
 @pytest.mark.parametrize("mode", ["per_param", "per_component"])
 def test_the_speed_meter_reads_the_ratio_that_was_limited(mode: str, unit: str) -> None:
-    """Under `hard_clip` the applied step is min(r, 1)·c, and r = lr/c on a first step."""
+    """On a first step u = lr in every entry; `hard_clip` applies min(1, 1/r) of it."""
     leaf = torch.zeros(4).requires_grad_()
     leaf.grad = torch.ones(4)
     optimizer = RelativisticAdam(
-        [leaf], lr=0.2, eps=0.0, speed_limit=0.1, speed_unit=unit, relativistic_mode=mode
+        [leaf],
+        lr=0.2,
+        eps=0.0,
+        speed_limit=0.1,
+        speed_unit=unit,
+        relativistic_mode=mode,
+        law="hard_clip",
     )
     meter = SpeedMeter(optimizer)
     optimizer.step()
-    whole = mode == "per_param" and unit == "norm"
-    assert float(meter.largest) == pytest.approx(4.0 if whole else 2.0)
+    ratio = float(meter.largest)
+    assert ratio == pytest.approx(4.0 if mode == "per_param" and unit == "norm" else 2.0)
+    assert leaf.detach().tolist() == pytest.approx([-0.2 / ratio] * 4)
     assert int(meter.saturated) == meter.blocks == (1 if mode == "per_param" else 4)
 
 

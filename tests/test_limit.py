@@ -188,6 +188,12 @@ def test_a_block_that_is_not_finite(key: str, mode: str) -> None:
     np.testing.assert_array_equal(limit([[math.nan, 1.0]], 1.0, law=key, mode=mode), [[np.nan] * 2])
 
 
+def test_a_limit_may_be_an_array() -> None:
+    for c in (np.array(0.5), np.array([0.5, 0.5])):
+        limited = limit([[2.0], [3.0]], c, law="hard_clip")  # type: ignore[arg-type]
+        np.testing.assert_array_equal(limited, [[0.5], [0.5]])
+
+
 def test_ratio_of_a_zero_update_is_zero_at_a_limit_of_zero() -> None:
     assert speed_ratios([[0.0]], 0.0) == [0.0]
     assert speed_ratios([[1.0]], 0.0) == [math.inf]
@@ -204,6 +210,7 @@ def test_ratio_of_a_zero_update_is_zero_at_a_limit_of_zero() -> None:
         ({"speed_limit": -1.0}, r"speed_limit=-1.0: expected a number >= 0"),
         ({"speed_limit": math.nan}, r"speed_limit=nan: expected a number >= 0"),
         ({"speed_limit": "fast"}, r"speed_limit='fast': expected a number >= 0"),
+        ({"speed_limit": 10**400}, r"speed_limit=1000.*: expected a number >= 0"),
         ({"speed_limit": True}, r"speed_limit=True: expected a number >= 0"),
         ({"speed_limit": [1.0, -2.0]}, r"speed_limit\[1\]=-2.0: expected a number >= 0"),
         ({"speed_limit": [1.0]}, r"speed_limit=\[1.0\]: expected one number, or one per array"),

@@ -4,13 +4,22 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Collection, Sequence
-from numbers import Real
+from numbers import Integral, Rational, Real
 
 
 def check_number(name: str, value: object, allowed: Callable[[float], bool], expected: str) -> None:
-    """Raise ValueError unless ``value`` is a real number that is ``allowed``."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not allowed(float(value)):  # type: ignore[arg-type]
+    """Raise ValueError unless ``value`` is a real number that is ``allowed``.
+
+    Fractions are not numbers here: tensors do not take them.
+    """
+    is_real = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_real or (isinstance(value, Rational) and not isinstance(value, Integral)):
+        raise ValueError(f"{name}={value!r}: expected {expected}")
+    try:
+        accepted = allowed(float(value))  # type: ignore[arg-type]
+    except OverflowError:
+        accepted = False
+    if not accepted:
         raise ValueError(f"{name}={value!r}: expected {expected}")
 
 
@@ -54,6 +63,6 @@ def warn_caller(message: str) -> None:
     """Warn at the line, outside this package and torch, from which the call came."""
     internal = {"torch", __name__.partition(".")[0]}
     frame, level = sys._getframe(1), 2
-    while frame.f_globals["__name__"].partition(".")[0] in internal and frame.f_back:
+    while frame.f_globals.get("__name__", "").partition(".")[0] in internal and frame.f_back:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, stacklevel=level)

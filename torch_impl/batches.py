@@ -65,6 +65,23 @@ def state_dtype(param: Tensor) -> torch.dtype:
     return torch.promote_types(param.dtype, torch.float32)
 
 
+def working_dtype(param: Tensor) -> torch.dtype:
+    """Return the real dtype in which a parameter's update is computed."""
+    return state_dtype(param).to_real()
+
+
+def check_representable(group: dict[str, Any], names: tuple[str, ...]) -> None:
+    """Raise ValueError if an option overflows where a parameter of its group is updated."""
+    for param in group["params"]:
+        largest = torch.finfo(working_dtype(param)).max
+        for name in names:
+            if group[name] > largest:
+                raise ValueError(
+                    f"{name}={group[name]!r}: expected at most {largest:.3g}, the largest number "
+                    f"of {working_dtype(param)}, in which the parameter is updated"
+                )
+
+
 def refuse_sparse_gradients(optimizer: torch.optim.Optimizer) -> None:
     """Raise RuntimeError if a gradient is sparse, before a step changes anything."""
     for group in optimizer.param_groups:
@@ -109,7 +126,11 @@ def batches(
             key = (param.device, param.dtype) if foreach else i
             together.setdefault(key, []).append(param)
     for params in together.values():
-        grads = [as_real(p.grad.to(state_dtype(p))) for p in params if p.grad is not None]
+        grads = [
+            as_real(param.grad.to(state_dtype(param)).resolve_conj())
+            for param in params
+            if param.grad is not None
+        ]
         if group["maximize"]:
             grads = list(torch._foreach_neg(grads)) if foreach else [-grad for grad in grads]
         states = [optimizer.state[param] for param in params]

@@ -5,12 +5,11 @@ Notation: θ the parameter, g its gradient, G = max|g| over the tensor, m the ma
 """
 
 import math
-from collections.abc import Callable
-from typing import Any, overload
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import Optimizer, ParamsT
+from torch.optim.optimizer import ParamsT
 
 from .arguments import (
     check_at_least_zero,
@@ -20,10 +19,11 @@ from .arguments import (
     check_number,
     warn_caller,
 )
-from .batches import Batch, batches, refuse_sparse_gradients, state_dtype
+from .base import FirstOrderOptimizer
+from .batches import Batch, as_real, batches, check_representable, state_dtype
 
 
-class Gravity(Optimizer):
+class Gravity(FirstOrderOptimizer):
     r"""Gravity: a running average of a bounded gradient term.
 
     .. math::
@@ -65,9 +65,11 @@ class Gravity(Optimizer):
 
     Notes
     -----
-    The maximum is taken over each tensor. |ζ| ≤ min(|g|, 0.56988) with the published m, under which
+    The maximum is taken over each tensor, and t counts each tensor's own updates (the published
+    code counts those of the group). |ζ| ≤ min(|g|, 0.56988) with the published m, under which
     an entry much above 1 nearly freezes and the order of the entries reverses. V and ζ of
-    parameters narrower than 32 bits are kept in 32 bits.
+    parameters narrower than 32 bits are kept in 32 bits. An infinite gradient entry makes its own
+    parameter entry NaN, a NaN the whole tensor's.
 
     Examples
     --------
@@ -109,8 +111,8 @@ class Gravity(Optimizer):
         super().__init__(params, defaults)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what is copied and pickled: all but the generator, which cannot be."""
-        return {**super().__getstate__(), "_generator": None}
+        """Return what is copied and pickled, the generator included."""
+        return {**super().__getstate__(), "_generator": self._generator}
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group, as torch.optim does, and fix its V₀'s standard deviation.
@@ -131,50 +133,29 @@ class Gravity(Optimizer):
         deviation = param_group.get("velocity_std", options["alpha"] / lr if lr > 0 else 0.0)
         check_at_least_zero("velocity_std", deviation)
         super().add_param_group({**param_group, "velocity_std": deviation})
+        try:
+            check_representable(self.param_groups[-1], ("lr", "weight_decay", "velocity_std"))
+        except ValueError:
+            self.param_groups.pop()
+            raise
         if deviation > 1:
             warn_caller(
                 f"the initial velocity's standard deviation alpha/lr = {deviation:.3g} exceeds 1, "
                 "more than any later velocity can reach; lower alpha or set velocity_std"
             )
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Take one step.
-
-        Parameters
-        ----------
-        closure
-            Reevaluates the model and returns the loss.
-
-        Returns
-        -------
-        What the closure returned, or None without one.
-
-        Raises
-        ------
-        RuntimeError
-            If a gradient is sparse; nothing has been changed then.
-        """
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        refuse_sparse_gradients(self)
+    def _advance(self) -> None:
         for group in self.param_groups:
             for batch in batches(self, group, self._new_state):
                 batch.penalise(group["weight_decay"])
                 (_step_foreach if batch.foreach else _step_single)(batch, group)
-        return loss
 
     def _new_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         velocity = torch.empty_like(
             param, dtype=state_dtype(param), memory_format=torch.preserve_format
         )
-        return {"v": velocity.normal_(0, group["velocity_std"], generator=self._generator)}
+        as_real(velocity).normal_(0, group["velocity_std"], generator=self._generator)
+        return {"v": velocity}
 
 
 def _check_options(options: dict[str, Any]) -> None:

@@ -28,17 +28,15 @@ class Law:
         ``above(c, q)`` is c·ρ(1/q) for 0 ≤ q ≤ 1.
     monotone
         Whether a larger proposed update is never applied as a smaller one.
+    limits
+        Whether the law looks at the speed limit at all.
     """
 
     key: str
     below: Formula
     above: Formula
     monotone: bool = True
-
-    @property
-    def limits(self) -> bool:
-        """Whether the law looks at the speed limit at all."""
-        return self.above is not _unlimited
+    limits: bool = True
 
     def limit_entries(self, update: Tensor, limit: Tensor) -> Tensor:
         """Return the update with every entry limited by itself.
@@ -52,33 +50,37 @@ class Law:
         update
             Proposed update, any shape, real (parameter units).
         limit
-            c > 0 in the dtype of ``update`` and broadcastable to it; ∞ is no limit.
+            c ≥ 0 in the dtype of ``update`` and broadcastable to it; ∞ is no limit.
         """
         size = update.abs()
         slow, fast = torch.minimum(size, limit), torch.maximum(size, limit)
-        quotient = slow / fast
+        quotient = (slow / fast).nan_to_num_(nan=0.0)  # 0/0 and ∞/∞; a NaN entry is in slow too
         limited = self.below(slow, quotient)
         if self.above is not self.below:
             limited = torch.where(size < limit, limited, self.above(slow, quotient))
         return limited.copysign_(update)
 
-    def factors(self, excess: Tensor, block_power: Tensor, own_power: Tensor) -> Tensor:
+    def factors(self, scaled_ratio: Tensor, block_power: Tensor, own_power: Tensor) -> Tensor:
         """Return what scaled updates are to be multiplied with.
 
         An update u = w·2ᵏ is given by w in a block of norm a·2ᵇ; the result is K = φ(r)·2ᵏ, which
-        makes K·w the applied update, without overflow for any r = (a/c)·2ᵇ.
+        makes K·w the applied update, whether or not r = (a/c)·2ᵇ overflows.
 
         Parameters
         ----------
-        excess
+        scaled_ratio
             a/c, float64, one value per tensor.
         block_power, own_power
-            2ᵇ and 2ᵏ, float64, broadcastable to ``excess``.
+            2ᵇ and 2ᵏ, float64, broadcastable to ``scaled_ratio``.
         """
-        ratio = excess * block_power
+        ratio = scaled_ratio * block_power
         one = torch.ones_like(ratio)
         slow = self.below(one, ratio.clamp(max=1)) * own_power
-        fast = self.above(one, ratio.clamp(min=1).reciprocal()) / excess * (own_power / block_power)
+        fast = (
+            self.above(one, ratio.clamp(min=1).reciprocal())
+            / scaled_ratio
+            * (own_power / block_power)
+        )
         return torch.where(ratio < 1, slow, fast)
 
 
@@ -119,7 +121,7 @@ def _piecewise_below(x: Tensor, ratio: Tensor) -> Tensor:
 LAWS: Mapping[str, Law] = {
     law.key: law
     for law in (
-        Law("newtonian", _unchanged, _unlimited),
+        Law("newtonian", _unchanged, _unlimited, limits=False),
         Law("smooth_sqrt", _over_lorentz_sum, _over_lorentz_sum),
         Law("tanh", _tanh_below, _tanh_above),
         Law("hard_clip", _unchanged, _unchanged),

@@ -49,10 +49,6 @@ class Proposal:
     unit: str
     foreach: bool
 
-    def __post_init__(self) -> None:
-        if not self.law.limits:
-            self.limits = [math.inf] * len(self.limits)
-
     @property
     def unlimited(self) -> bool:
         """Whether nothing is to be limited."""
@@ -96,8 +92,9 @@ def limit_tensors_(proposal: Proposal) -> None:
     if proposal.unlimited:
         return
     powers, norms = _normalise_(proposal)
+    thetas = _parameter_norms(proposal, proposal.unit == "relative")
     counts = [update.numel() for update in proposal.updates]
-    _apply_gains_(proposal, Blocks(norms, powers, _parameter_norms(proposal), counts), powers)
+    _apply_gains_(proposal, Blocks(norms, powers, thetas, counts), powers)
 
 
 def limit_together_(proposals: Sequence[Proposal]) -> None:
@@ -108,10 +105,12 @@ def limit_together_(proposals: Sequence[Proposal]) -> None:
     normalised = [_normalise_(proposal) for proposal in proposals]
     powers = torch.cat([own.to(home, non_blocking=True) for own, _ in normalised])
     norms = torch.cat([own.to(home, non_blocking=True) for _, own in normalised])
-    thetas = torch.cat([_parameter_norms(p).to(home, non_blocking=True) for p in proposals])
+    needed = any(proposal.unit == "relative" for proposal in proposals)
+    thetas = torch.cat([_parameter_norms(p, needed).to(home, non_blocking=True) for p in proposals])
     power = powers.max()
     norm = torch.linalg.vector_norm(norms * (powers / power))
-    theta = torch.linalg.vector_norm(thetas)
+    theta_power = _powers(thetas.max())
+    theta = torch.linalg.vector_norm(thetas / theta_power) * theta_power
     count = sum(update.numel() for proposal in proposals for update in proposal.updates)
     for proposal, (own_powers, _) in zip(proposals, normalised, strict=True):
         norms, powers, thetas = (
@@ -132,12 +131,19 @@ def round_toward_zero(value: float, dtype: torch.dtype) -> float:
 
 def _normalise_(proposal: Proposal) -> tuple[Tensor, Tensor]:
     """Divide each update by a power of two; return the powers and the norms after it."""
-    peaks = _norms(proposal.updates, math.inf, None, proposal.foreach)
-    largest = math.frexp(torch.finfo(peaks.dtype).max)[1] - 2  # whose inverse is a normal number
-    exponents = torch.frexp(peaks).exponent.clamp(-largest, largest)
-    powers = torch.exp2(exponents.to(torch.float64))
+    powers = _powers(_norms(proposal.updates, math.inf, None, proposal.foreach))
     _scale_(proposal.updates, powers.reciprocal(), proposal.foreach)
     return powers, _norms(proposal.updates, 2, torch.float64, proposal.foreach)
+
+
+def _powers(peaks: Tensor) -> Tensor:
+    """Return, in float64, the power of two next to each peak: the least for a peak of 0.
+
+    Its inverse is a normal number in the dtype of the peaks too.
+    """
+    largest = math.frexp(torch.finfo(peaks.dtype).max)[1] - 2
+    exponents = torch.frexp(peaks).exponent.masked_fill(peaks == 0, -largest)
+    return torch.exp2(exponents.clamp(-largest, largest).to(torch.float64))
 
 
 def _apply_gains_(proposal: Proposal, blocks: Blocks, own_powers: Tensor) -> None:
@@ -148,8 +154,8 @@ def _apply_gains_(proposal: Proposal, blocks: Blocks, own_powers: Tensor) -> Non
             proposal.limits, blocks.thetas.unbind(), blocks.counts, strict=True
         )
     ]
-    excess = torch.stack([a / c for a, c in zip(blocks.norms.unbind(), limits, strict=True)])
-    gains = proposal.law.factors(excess, blocks.powers, own_powers)
+    ratios = torch.stack([a / c for a, c in zip(blocks.norms.unbind(), limits, strict=True)])
+    gains = proposal.law.factors(ratios, blocks.powers, own_powers)
     unlimited = [math.isinf(c) for c in proposal.limits]
     if any(unlimited):
         pairs = zip(unlimited, own_powers.unbind(), gains.unbind(), strict=True)
@@ -168,12 +174,16 @@ def _in_parameter_units(c: float, unit: str, theta: Tensor, count: int) -> Tenso
     return c * root if unit == "rms" else c
 
 
-def _parameter_norms(proposal: Proposal) -> Tensor:
-    """Return ‖θ‖ of every tensor, or zeros where the unit does not ask for it."""
-    if proposal.unit == "relative":
-        return _norms(proposal.params, 2, torch.float64, proposal.foreach)
-    first = proposal.updates[0]
-    return torch.zeros(len(proposal.params), dtype=torch.float64, device=first.device)
+def _parameter_norms(proposal: Proposal, needed: bool) -> Tensor:
+    """Return ‖θ‖ of every tensor in float64, or zeros if they are not needed."""
+    params = proposal.params
+    if not needed:
+        return torch.zeros(len(params), dtype=torch.float64, device=params[0].device)
+    if params[0].dtype != torch.float64:  # whose squares float64 holds
+        return _norms(params, 2, torch.float64, proposal.foreach)
+    powers = _powers(_norms(params, math.inf, None, proposal.foreach))
+    scaled = [param / power for param, power in zip(params, powers.unbind(), strict=True)]
+    return _norms(scaled, 2, torch.float64, proposal.foreach) * powers
 
 
 def _norms(tensors: list[Tensor], order: float, dtype: torch.dtype | None, foreach: bool) -> Tensor:

@@ -5,13 +5,13 @@ proposed update, s the applied one, c the speed limit.
 """
 
 import math
-from collections.abc import Callable
-from typing import Any, ClassVar, overload
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import Optimizer, ParamsT
+from torch.optim.optimizer import ParamsT
 
+from .adam import adam_foreach, adam_single
 from .arguments import (
     check_at_least_zero,
     check_betas,
@@ -21,7 +21,8 @@ from .arguments import (
     check_one_of,
     warn_caller,
 )
-from .batches import Batch, batches, refuse_sparse_gradients, state_dtype
+from .base import FirstOrderOptimizer
+from .batches import Batch, batches, check_representable, state_dtype, working_dtype
 from .laws import LAWS
 from .limit import (
     MODES,
@@ -34,8 +35,11 @@ from .limit import (
 )
 
 
-class RelativisticAdam(Optimizer):
-    r"""Adam whose update passes through a speed law, so that no step exceeds a speed limit.
+class RelativisticAdam(FirstOrderOptimizer):
+    r"""Adam whose update passes through a speed law.
+
+    With the bounded laws, "smooth_sqrt" among them, no finite update is applied with a norm above
+    the speed limit.
 
     .. math::
         g \leftarrow g + \lambda\theta, \quad
@@ -69,7 +73,7 @@ class RelativisticAdam(Optimizer):
     law
         φ, a key of `LAWS`: "smooth_sqrt" (1/√(1 + r²)), "tanh", "hard_clip", "newtonian" (no
         limit), or, for comparison, "published" (the code of relativistic-adam 1.0.0) and
-        "piecewise" (its README), which warn.
+        "piecewise" (its README, which exceeds c), which warn.
     speed_unit
         What c is measured in, with n entries and parameters θ in the block: "norm" (c, in parameter
         units), "rms" (c·√n) or "relative" (c·max(‖θ‖, 10⁻³·√n)).
@@ -88,7 +92,8 @@ class RelativisticAdam(Optimizer):
     The direction is torch.optim.Adam's, which ``speed_limit=math.inf`` reproduces up to rounding.
     relativistic-adam 1.0.0 divides ε by √(1 − β₂ᵗ), takes its "global" norm per tensor, and its law
     jumps at r = 1; see `reference.published_step`. State and norms of parameters narrower than 32
-    bits are kept in 32 bits.
+    bits are kept in 32 bits. Where an entry of the proposed update is NaN its whole block becomes
+    NaN; where one is infinite it becomes ±c per component, and in a larger block NaN beside zeros.
 
     Examples
     --------
@@ -143,16 +148,16 @@ class RelativisticAdam(Optimizer):
         Raises
         ------
         ValueError
-            If an option is not as the class describes, or the speed limit is 0 in a parameter's
-            dtype.
+            If an option is not as the class describes, or is 0 or ∞ in the dtype a parameter is
+            updated in where it should not be.
         """
         options = {**self.defaults, **param_group}
         _check_options(options)
         unlike_before = all(group["law"] != options["law"] for group in self.param_groups)
         super().add_param_group(param_group)
         try:
-            for param in self.param_groups[-1]["params"]:
-                _check_representable(options["speed_limit"], param)
+            check_representable(self.param_groups[-1], ("lr", "eps", "weight_decay"))
+            _check_positive_limit(self.param_groups[-1])
         except ValueError:
             self.param_groups.pop()
             raise
@@ -162,33 +167,7 @@ class RelativisticAdam(Optimizer):
                 "proposed update is applied as a smaller step; law='smooth_sqrt' is monotone"
             )
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Take one step.
-
-        Parameters
-        ----------
-        closure
-            Reevaluates the model and returns the loss.
-
-        Returns
-        -------
-        What the closure returned, or None without one.
-
-        Raises
-        ------
-        RuntimeError
-            If a gradient is sparse; nothing has been changed then.
-        """
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        refuse_sparse_gradients(self)
+    def _advance(self) -> None:
         together: list[tuple[Batch, dict[str, Any], Proposal]] = []
         for group in self.param_groups:
             for batch in batches(self, group, _new_state):
@@ -205,15 +184,13 @@ class RelativisticAdam(Optimizer):
             limit_together_([proposal for _, _, proposal in together])
         for batch, group, proposal in together:
             self._apply(batch, group, proposal.updates)
-        return loss
 
     def _propose(self, batch: Batch, group: dict[str, Any]) -> Proposal:
         if not self._decoupled_weight_decay:
             batch.penalise(group["weight_decay"])
-        direction = _directions_foreach if batch.foreach else _directions_single
-        updates = direction(batch, group)
-        limits = [_speed_limit_at(step, group) for step in batch.steps]
+        updates = (adam_foreach if batch.foreach else adam_single)(batch, group)
         law, unit = LAWS[group["law"]], group["speed_unit"]
+        limits = [_speed_limit_at(step, group) if law.limits else math.inf for step in batch.steps]
         return Proposal(updates, batch.params, limits, law, unit, batch.foreach)
 
     def _apply(self, batch: Batch, group: dict[str, Any], updates: list[Tensor]) -> None:
@@ -231,7 +208,7 @@ class RelativisticAdam(Optimizer):
 
 
 class RelativisticAdamW(RelativisticAdam):
-    r"""AdamW whose update passes through a speed law, so that no step exceeds a speed limit.
+    r"""AdamW whose update passes through a speed law.
 
     .. math::
         u = \eta\,\frac{m/(1-\beta_1^t)}{\sqrt{v/(1-\beta_2^t)} + \epsilon}, \quad
@@ -308,13 +285,14 @@ def _check_options(options: dict[str, Any]) -> None:
     check_foreach(options["foreach"])
 
 
-def _check_representable(speed_limit: float, param: Tensor) -> None:
-    dtype = torch.finfo(state_dtype(param)).dtype
-    if round_toward_zero(speed_limit, getattr(torch, dtype)) == 0:
-        raise ValueError(
-            f"speed_limit={speed_limit!r}: expected a number that is not 0 in {dtype}, in which "
-            f"the update of a parameter of dtype {param.dtype} is computed"
-        )
+def _check_positive_limit(group: dict[str, Any]) -> None:
+    c = group["speed_limit"]
+    for param in group["params"]:
+        if round_toward_zero(c, working_dtype(param)) == 0:
+            raise ValueError(
+                f"speed_limit={c!r}: expected a number that is not 0 in {working_dtype(param)}, in "
+                f"which the update of a parameter of dtype {param.dtype} is computed"
+            )
 
 
 def _new_state(param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
@@ -329,38 +307,3 @@ def _speed_limit_at(step: int, group: dict[str, Any]) -> float:
     """Return c_t = c·min(1, t/`speed_warmup_steps`), or c without warm-up."""
     c, warmup = float(group["speed_limit"]), group["speed_warmup_steps"]
     return c * min(1.0, step / warmup) if group["adaptive_speed"] and warmup > 0 else c
-
-
-def _directions_single(batch: Batch, group: dict[str, Any]) -> list[Tensor]:
-    """Advance the moments and return u = lr·m̂/(√v̂ + ε) of each tensor; 1 − β is float64."""
-    beta1, beta2 = group["betas"]
-    (grad,), (step,) = batch.grads, batch.steps
-    (m,), (v,) = batch.buffers("exp_avg"), batch.buffers("exp_avg_sq")
-    m.mul_(beta1).add_(grad, alpha=1 - beta1)
-    v.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-    if group["amsgrad"]:
-        (largest,) = batch.buffers("max_exp_avg_sq")
-        v = torch.maximum(largest, v, out=largest)
-    denominator = v.sqrt().div_(math.sqrt(1 - beta2**step)).add_(group["eps"])
-    return [denominator.reciprocal_().mul_(m).mul_(group["lr"] / (1 - beta1**step))]
-
-
-def _directions_foreach(batch: Batch, group: dict[str, Any]) -> list[Tensor]:
-    """`_directions_single` for many tensors at once, operation by operation."""
-    beta1, beta2 = group["betas"]
-    m, v = batch.buffers("exp_avg"), batch.buffers("exp_avg_sq")
-    torch._foreach_mul_(m, beta1)
-    torch._foreach_add_(m, batch.grads, alpha=1 - beta1)
-    torch._foreach_mul_(v, beta2)
-    torch._foreach_addcmul_(v, batch.grads, batch.grads, value=1 - beta2)
-    if group["amsgrad"]:
-        largest = batch.buffers("max_exp_avg_sq")
-        torch._foreach_maximum_(largest, v)
-        v = largest
-    updates = list(torch._foreach_sqrt(v))
-    torch._foreach_div_(updates, [math.sqrt(1 - beta2**step) for step in batch.steps])
-    torch._foreach_add_(updates, group["eps"])
-    torch._foreach_reciprocal_(updates)
-    torch._foreach_mul_(updates, m)
-    torch._foreach_mul_(updates, [group["lr"] / (1 - beta1**step) for step in batch.steps])
-    return updates
