@@ -63,7 +63,7 @@ def _draw_losses(axes: Axes, results: Mapping[str, Result]) -> None:
     axes.set_xlabel("epoch")
     axes.set_ylabel("training loss (mean squared error)")
     axes.set_title(
-        "Published demo, lr = 1 unless said otherwise:\nwhich optimizers survive (one seed of each)"
+        "Published demo, lr = 1 unless said otherwise:\nwhich optimizers survive (one seed)"
     )
     _legend_below(axes)
 

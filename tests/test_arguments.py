@@ -36,6 +36,8 @@ GROUP_ERRORS = [
     for name, case in CASES.items()
     for options, message in case.errors
     if "generator" not in options
+] + [
+    pytest.param("Gravity", {"velocity_std": 1e39}, "velocity_std=1e+39: expected at most", id="V0")
 ]
 
 
@@ -77,6 +79,13 @@ def test_other_laws_do_not_warn() -> None:
         warnings.simplefilter("error")
         for law in ("newtonian", "smooth_sqrt", "tanh", "hard_clip"):
             RelativisticAdam([torch.zeros(1)], law=law)
+
+
+def test_a_warning_finds_its_way_out_of_code_without_a_module() -> None:
+    code = "RelativisticAdam(params, law='published')"
+    names = {"RelativisticAdam": RelativisticAdam, "params": [torch.zeros(1)]}
+    with pytest.warns(UserWarning, match="law='published' fails the claim"):
+        exec(code, names)  # noqa: S102
 
 
 def test_a_velocity_deviation_above_one_warns() -> None:

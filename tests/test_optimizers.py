@@ -1,61 +1,16 @@
 """What every optimizer of the package does with every kind of parameter, on both paths."""
 
-import copy
-import io
-import math
-from collections.abc import Callable
-from typing import Any
-
-import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from reference import LAWS as REFERENCE_LAWS
-from tests import strategies
-from tests.cases import CASES, Case, Options, float64
-from torch_impl import LAWS, Gravity, RelativisticAdam, RelativisticAdamW
+from tests.cases import CASES, Case, Options
+from tests.steps import PATHS, VARIANTS, built, normal, trained
 
-ADAMS = [RelativisticAdam, RelativisticAdamW]
-PATHS = pytest.mark.parametrize("foreach", [False, True], ids=["single", "foreach"])
-VARIANTS = pytest.mark.parametrize(
-    ("case", "options"),
-    [
-        pytest.param(case, options, id=f"{name}-{variant}")
-        for name, case in CASES.items()
-        for variant, options in case.variants.items()
-    ],
-)
 pytestmark = pytest.mark.filterwarnings("ignore:law=")
 
 
-def built(case: Case, params: Any, **options: Any) -> Any:
-    if case.optimizer is Gravity:
-        options.setdefault("alpha", 0.0)
-    return case.optimizer(params, **options)
-
-
-def trained(
-    case: Case, params: list[torch.Tensor], gradients: Callable[[int], Any], **options: Any
-) -> list[torch.Tensor]:
-    """Take three steps from copies of the parameters; return where they end."""
-    leaves = [p.detach().clone().requires_grad_() for p in params]
-    optimizer = built(case, leaves, **options)
-    for step in range(3):
-        for leaf, grad in zip(leaves, gradients(step), strict=True):
-            leaf.grad = grad
-        optimizer.step()
-    return [leaf.detach() for leaf in leaves]
-
-
-def normal(shape: Any, seed: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
 @VARIANTS
-@PATHS
-def test_foreach_and_single_agree(case: Case, options: Options, foreach: bool) -> None:
+def test_foreach_and_single_agree(case: Case, options: Options) -> None:
     """Bit for bit: both paths run the same operations in the same order."""
     params = [normal((3, 4), 1), normal((), 2), normal((2, 0), 3), normal(7, 4, torch.float32)]
 
@@ -63,9 +18,9 @@ def test_foreach_and_single_agree(case: Case, options: Options, foreach: bool) -
         return [normal(p.shape, 10 + step, p.dtype) for p in params]
 
     options = {**options, "lr": 0.3, "weight_decay": 0.1, "maximize": True}
-    one = trained(case, params, gradients, foreach=foreach, **options)
-    default = trained(case, params, gradients, **options)
-    for a, b in zip(one, default, strict=True):
+    single = trained(case, params, gradients, foreach=False, **options)
+    foreach = trained(case, params, gradients, foreach=True, **options)
+    for a, b in zip(single, foreach, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
@@ -121,6 +76,14 @@ def test_complex_parameters_step_as_pairs_of_reals(
     )
     torch.testing.assert_close(torch.view_as_real(actual), expected, rtol=0, atol=0)
     torch.testing.assert_close(beside, beside_real, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_conjugated_gradient_is_read_as_what_it_stands_for(name: str) -> None:
+    param, grad = normal(3, 1, torch.complex64), normal(3, 2, torch.complex64)
+    (expected,) = trained(CASES[name], [param], lambda _: [grad.conj().resolve_conj()])
+    (actual,) = trained(CASES[name], [param], lambda _: [grad.conj()])
+    torch.testing.assert_close(actual, expected, rtol=0, atol=0)
 
 
 @VARIANTS
@@ -200,153 +163,3 @@ def test_closure_is_called_with_gradients_enabled(name: str) -> None:
     before = float(leaf.detach().square().sum())
     assert float(optimizer.step(closure).detach()) == pytest.approx(before)
     assert float(leaf.detach().square().sum()) < before
-
-
-@VARIANTS
-def test_saved_state_continues_bit_for_bit(case: Case, options: Options) -> None:
-    def run(steps: range, leaf: torch.Tensor, optimizer: Any) -> None:
-        for step in steps:
-            leaf.grad = normal(4, step)
-            optimizer.step()
-
-    leaf = normal(4, 1).requires_grad_()
-    optimizer = built(case, [leaf], **options)
-    run(range(3), leaf, optimizer)
-    buffer = io.BytesIO()
-    torch.save(optimizer.state_dict(), buffer)
-    buffer.seek(0)
-    other = leaf.detach().clone().requires_grad_()
-    restored = built(case, [other], lr=9.0, **options)
-    restored.load_state_dict(torch.load(buffer, weights_only=True))
-    third_leaf, third = copy.deepcopy((leaf, optimizer))
-    for continued in ((leaf, optimizer), (other, restored), (third_leaf, third)):
-        run(range(3, 6), *continued)
-    assert torch.equal(leaf, other)
-    assert torch.equal(leaf, third_leaf)
-
-
-# A step of c, the decay of lr·λ·‖θ‖, half an ulp of each entry for the write, and for the limit
-# itself the roundings of `test_torch_laws`.
-BOUNDED = [key for key in LAWS if REFERENCE_LAWS[key].claims["bounded"].holds]
-
-
-@PATHS
-@pytest.mark.parametrize("mode", ["global", "per_param", "per_component"])
-@pytest.mark.parametrize("law", BOUNDED)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-@given(
-    arrays=strategies.updates(1e-3, 1e3),
-    scale=st.sampled_from([1e-12, 1.0, 1e12]),
-    c=strategies.speed_limits(1e-3, 1e1),
-    decay=st.sampled_from([0.0, 0.1]),
-)
-def test_parameters_never_move_faster_than_the_speed_limit(
-    law: str,
-    mode: str,
-    foreach: bool,
-    dtype: torch.dtype,
-    arrays: Any,
-    scale: float,
-    c: float,
-    decay: float,
-) -> None:
-    leaves = [torch.tensor(a, dtype=dtype).requires_grad_() for a in arrays]
-    optimizer = RelativisticAdamW(
-        leaves,
-        lr=1.0,
-        weight_decay=decay,
-        speed_limit=c,
-        relativistic_mode=mode,
-        law=law,
-        foreach=foreach,
-    )
-    for step in range(3):
-        before = [float64(leaf).ravel() for leaf in leaves]
-        for leaf in leaves:
-            leaf.grad = (normal(leaf.shape, step) * scale).to(dtype)
-        optimizer.step()
-        after = [float64(leaf).ravel() for leaf in leaves]
-        if mode == "global":
-            before, after = [np.concatenate(before)], [np.concatenate(after)]
-        for old, new in zip(before, after, strict=True):
-            half_ulp = torch.finfo(dtype).eps / 2 * np.maximum(np.abs(old), np.abs(new))
-            moved, size = np.abs(new - old), np.abs(old)
-            rounding = 8 * torch.finfo(torch.float32).eps
-            if mode == "per_component":
-                assert (moved <= (c + decay * size) * (1 + rounding) + half_ulp).all()
-            else:
-                bound = (c + decay * np.linalg.norm(size)) * (1 + rounding)
-                assert np.linalg.norm(moved) <= bound + np.linalg.norm(half_ulp)
-
-
-@pytest.mark.parametrize("cls", ADAMS)
-def test_one_norm_spans_groups_dtypes_and_laws_in_global_mode(cls: Any) -> None:
-    leaves = [torch.zeros(3, dtype=torch.float64), torch.zeros(4, dtype=torch.float32)]
-    groups = [
-        {"params": [leaves[0].requires_grad_()], "speed_limit": 1.0},
-        {"params": [leaves[1].requires_grad_()], "speed_limit": 2.0, "law": "tanh"},
-    ]
-    for leaf in leaves:
-        leaf.grad = torch.ones_like(leaf)
-    cls(groups, lr=10.0, eps=0.0, relativistic_mode="global", law="hard_clip").step()
-    norm = 10 * math.sqrt(7)
-    expected = 10 / norm * 1.0, 10 / norm * 2 * math.tanh(norm / 2)
-    for leaf, value in zip(leaves, expected, strict=True):
-        np.testing.assert_allclose(float64(leaf), -value, rtol=1e-6)
-
-
-@PATHS
-def test_each_parameter_warms_its_limit_up_by_its_own_step(foreach: bool) -> None:
-    early, late = torch.zeros(1).requires_grad_(), torch.zeros(1).requires_grad_()
-    options: Options = {"lr": 1e6, "speed_limit": 1.0, "law": "hard_clip", "foreach": foreach}
-    optimizer = RelativisticAdam(
-        [early, late], adaptive_speed=True, speed_warmup_steps=10, **options
-    )
-    early.grad = torch.ones(1)
-    optimizer.step()
-    late.grad = torch.ones(1)
-    optimizer.step()
-    assert float(early.detach()) == pytest.approx(-0.1 - 0.2)
-    assert float(late.detach()) == pytest.approx(-0.1)
-
-
-@PATHS
-@pytest.mark.parametrize("max_step_grad", ["inverse_max", 0.5])
-@pytest.mark.parametrize("bad", [math.inf, -math.inf])
-def test_an_infinite_gradient_spares_the_other_entries_of_gravity(
-    foreach: bool, max_step_grad: Any, bad: float
-) -> None:
-    leaf = torch.zeros(3).requires_grad_()
-    leaf.grad = torch.tensor([bad, 1.0, 0.0])
-    Gravity([leaf], alpha=0.0, max_step_grad=max_step_grad, foreach=foreach).step()
-    assert leaf.detach().isnan().tolist() == [True, False, False]
-
-
-def test_gravity_draws_its_velocity_from_the_generator() -> None:
-    def end(seed: int) -> torch.Tensor:
-        leaf = torch.zeros(1000).requires_grad_()
-        leaf.grad = torch.zeros(1000)
-        generator = torch.Generator().manual_seed(seed)
-        optimizer = Gravity([leaf], lr=0.5, alpha=0.1, beta=0.5, generator=generator)
-        optimizer.step()
-        return leaf.detach()
-
-    assert torch.equal(end(1), end(1))
-    assert not torch.equal(end(1), end(2))
-    assert float(end(1).std()) == pytest.approx(0.5 * 0.2 * 0.5, rel=0.1)
-
-
-def test_gravitys_velocity_deviation_is_fixed_when_the_group_is_added() -> None:
-    leaf = torch.zeros(1000).requires_grad_()
-    leaf.grad = torch.zeros(1000)
-    optimizer = Gravity([leaf], lr=0.1, alpha=0.01)
-    assert optimizer.param_groups[0]["velocity_std"] == pytest.approx(0.1)
-    optimizer.param_groups[0]["lr"] = 1e-9  # what a scheduler's warm-up does
-    optimizer.step()
-    assert float(optimizer.state[leaf]["v"].std()) < 0.1
-    still = Gravity([leaf], lr=0.0)
-    assert still.param_groups[0]["velocity_std"] == 0
-    still.add_param_group({"params": [torch.zeros(1)], "velocity_std": 0.5})
-    assert still.param_groups[1]["velocity_std"] == 0.5
-    with pytest.raises(ValueError, match="velocity_std=-1: expected"):
-        still.add_param_group({"params": [torch.zeros(1)], "velocity_std": -1})

@@ -1,0 +1,43 @@
+"""Building and running the optimizers of `tests.cases`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from tests.cases import CASES, Case
+from torch_impl import Gravity
+
+PATHS = pytest.mark.parametrize("foreach", [False, True], ids=["single", "foreach"])
+VARIANTS = pytest.mark.parametrize(
+    ("case", "options"),
+    [
+        pytest.param(case, options, id=f"{name}-{variant}")
+        for name, case in CASES.items()
+        for variant, options in case.variants.items()
+    ],
+)
+
+
+def built(case: Case, params: Any, **options: Any) -> Any:
+    if case.optimizer is Gravity:
+        options.setdefault("alpha", 0.0)
+    return case.optimizer(params, **options)
+
+
+def trained(
+    case: Case, params: list[torch.Tensor], gradients: Callable[[int], Any], **options: Any
+) -> list[torch.Tensor]:
+    """Take three steps from copies of the parameters; return where they end."""
+    leaves = [p.detach().clone().requires_grad_() for p in params]
+    optimizer = built(case, leaves, **options)
+    for step in range(3):
+        for leaf, grad in zip(leaves, gradients(step), strict=True):
+            leaf.grad = grad
+        optimizer.step()
+    return [leaf.detach() for leaf in leaves]
+
+
+def normal(shape: Any, seed: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
