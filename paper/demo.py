@@ -30,6 +30,7 @@ REGRESSION_EPOCHS = 200
 DIGITS_EPOCHS = 15
 LEARNING_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0)
 DIGITS_SPEED_LIMIT = 1e-3
+TRAINED = 0.9
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,17 @@ def digits_rows(results: Iterable[Result]) -> list[list[str]]:
         cells.append(_median([run.largest_ratio for run in at[limited]], ".3g"))
         cells.append(_median([run.saturated for run in at[limited]], ".0%"))
         rows.append([f"{lr:g}", *cells])
-    return rows
+    train = [_trained(runs, rates) for runs in grouped.values()]
+    return [*rows, [f"rates with ≥ {TRAINED:g}", *train, "", ""]]
+
+
+def _trained(runs: Sequence[Result], rates: Sequence[float]) -> str:
+    """Say at how many learning rates the median accuracy reaches `TRAINED`."""
+    reached = 0
+    for lr in rates:
+        accuracies = [run.validation_accuracy or 0 for run in runs if run.run.options["lr"] == lr]
+        reached += statistics.median(accuracies) >= TRAINED
+    return f"{reached} of {len(rates)}"
 
 
 def _median(values: Sequence[float | None], form: str) -> str:
