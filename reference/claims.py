@@ -8,12 +8,20 @@ law says in `reference.laws` which of them fail.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-if TYPE_CHECKING:
-    from .laws import Law
+
+class SpeedLaw(Protocol):
+    """What the properties ask of a law: its gain φ(r) and its speed ρ(r) = r·φ(r)."""
+
+    def gain(self, ratio: ArrayLike) -> Any:
+        """Return φ(r)."""
+
+    def speed(self, ratio: ArrayLike) -> Any:
+        """Return ρ(r)."""
 
 
 @dataclass(frozen=True)
@@ -79,37 +87,37 @@ def relative_excess(left: float, right: float) -> float:
 _GAP, _JUMP, _STRIDE, _KINK = 2.0**-40, 2.0**-20, 2.0**-20, 1e-2
 
 
-def _jump(law: "Law", ratio: float) -> float:
+def _jump(law: SpeedLaw, ratio: float) -> float:
     gap = _GAP * max(1.0, ratio)
     before, after = law.speed(np.array([max(0.0, ratio - gap), ratio + gap]))
     return relative_excess(abs(after - before), _JUMP * max(1.0, ratio))
 
 
-def _kink(law: "Law", ratio: float) -> float:
+def _kink(law: SpeedLaw, ratio: float) -> float:
     stride = _STRIDE * max(1.0, ratio)
     here = max(ratio, stride)
     left, middle, right = law.speed(np.array([here - stride, here, here + stride]))
     return relative_excess(abs((right - middle) - (middle - left)) / stride, _KINK)
 
 
-def _identity_excess(coefficient: float) -> Callable[["Law", float], float]:
-    def excess(law: "Law", ratio: float) -> float:
+def _identity_excess(coefficient: float) -> Callable[[SpeedLaw, float], float]:
+    def excess(law: SpeedLaw, ratio: float) -> float:
         return relative_excess(abs(law.gain(ratio) - 1), coefficient * ratio * ratio)
 
     return excess
 
 
-def _speeds(law: "Law", ratios: Sequence[float]) -> tuple[float, float]:
+def _speeds(law: SpeedLaw, ratios: Sequence[float]) -> tuple[float, float]:
     low, high = law.speed(np.array(ratios))
     return float(low), float(high)
 
 
-def _decrease(law: "Law", ratios: Sequence[float]) -> float:
+def _decrease(law: SpeedLaw, ratios: Sequence[float]) -> float:
     low, high = _speeds(law, ratios)
     return relative_excess(low, high) if high == 0 else relative_excess(low / high, 1.0)
 
 
-def _expansion(law: "Law", ratios: Sequence[float]) -> float:
+def _expansion(law: SpeedLaw, ratios: Sequence[float]) -> float:
     low, high = _speeds(law, ratios)
     size = ratios[1] or 1.0
     return relative_excess(abs(high - low) / size, (ratios[1] - ratios[0]) / size)

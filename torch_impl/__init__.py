@@ -1,9 +1,9 @@
 """Optimizers that stay below a speed limit, for PyTorch.
 
 `RelativisticAdam` and `RelativisticAdamW` are Adam and AdamW whose update passes through a speed
-law (`LAWS`): under the bounded ones no finite update is applied beyond ``speed_limit``. `Gravity` is
-a kinematic optimizer with a bounded gradient term. Every formula, with its source and its claims, is
-in the `reference` package.
+law (`LAWS`): under the bounded ones no finite update is applied beyond ``speed_limit``.
+`Gravity` is a kinematic optimizer with a bounded gradient term. Every formula, with its source and
+its claims, is in the `reference` package.
 """
 
 from .gravity import Gravity
