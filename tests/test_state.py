@@ -140,3 +140,17 @@ def test_a_checkpoint_of_relativistic_adam_1_0_0_continues(cls: Any, mode: str) 
     old.step()
     new.step()
     torch.testing.assert_close(float64(other), float64(leaf), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_parameter_saved_before_its_first_step_starts_anew(name: str) -> None:
+    leaves = [normal(3, 1).requires_grad_(), normal(3, 2).requires_grad_()]
+    optimizer = built(CASES[name], leaves)
+    leaves[0].grad = normal(3, 3)
+    optimizer.step()
+    restored = built(CASES[name], leaves)
+    restored.load_state_dict(optimizer.state_dict())
+    assert list(restored.state) == [leaves[0]]
+    leaves[1].grad = normal(3, 4)
+    restored.step()
+    assert [float(restored.state[leaf]["step"]) for leaf in leaves] == [2, 1]
