@@ -116,22 +116,25 @@ def stepped(groups: list[Options], **options: Any) -> list[strategies.Array]:
 
 
 @PATHS
-@pytest.mark.parametrize("first", ["relative", "rms", "norm"])
-def test_groups_measure_one_block_each_in_its_own_unit(first: str, foreach: bool) -> None:
+@pytest.mark.parametrize(
+    "units", [("relative", "norm"), ("norm", "relative"), ("rms", "relative"), ("norm", "rms")]
+)
+def test_groups_measure_one_block_each_in_its_own_unit(
+    units: tuple[str, str], foreach: bool
+) -> None:
     """Global mode: n and θ are the model's, whichever groups ask for them."""
 
     def params() -> list[torch.Tensor]:
         return [torch.full((3,), 1.0).double(), torch.full((4,), 100.0).double()]
 
     groups = [
-        {"params": [leaf], "speed_unit": unit}
-        for leaf, unit in zip(params(), (first, "norm"), strict=True)
+        {"params": [leaf], "speed_unit": unit} for leaf, unit in zip(params(), units, strict=True)
     ]
     options: Options = {"lr": 1e3, "speed_limit": 0.1, "relativistic_mode": "global"}
     moves = stepped(groups, foreach=foreach, **options)
     thetas = [float64(leaf) for leaf in params()]
     updates = [np.full(3, 1e3), np.full(4, 1e3)]
-    for i, unit in enumerate((first, "norm")):
+    for i, unit in enumerate(units):
         whole = limit(updates, 0.1, params=thetas, mode="global", unit=unit)
         np.testing.assert_allclose(moves[i], whole[i], rtol=1e-11)
 
@@ -155,10 +158,10 @@ def test_groups_may_differ_in_mode_and_law(foreach: bool) -> None:
 @PATHS
 @pytest.mark.parametrize("mode", ["global", "per_param"])
 def test_parameters_whose_squares_overflow_are_measured(mode: str, foreach: bool) -> None:
-    theta = torch.full((4,), 1e200, dtype=torch.float64)
+    params = [torch.full((4,), 1e200, dtype=torch.float64) for _ in range(2)]
     options: Options = {"lr": 1e220, "speed_unit": "relative", "speed_limit": 1e-3}
-    (move,) = stepped([{"params": [theta]}], relativistic_mode=mode, foreach=foreach, **options)
-    np.testing.assert_allclose(move, np.full(4, 1e197), rtol=1e-2)
+    moves = stepped([{"params": params}], relativistic_mode=mode, foreach=foreach, **options)
+    np.testing.assert_allclose(moves, np.full((2, 4), 1e197), rtol=1e-2)
 
 
 @PATHS

@@ -63,6 +63,20 @@ def test_state_of_narrow_parameters_stays_wide(name: str, dtype: torch.dtype) ->
 
 
 @pytest.mark.parametrize("name", CASES)
+def test_state_that_was_saved_narrow_is_widened(name: str) -> None:
+    leaf = torch.ones(3, dtype=torch.bfloat16).requires_grad_()
+    leaf.grad = torch.ones_like(leaf)
+    optimizer = built(CASES[name], [leaf])
+    optimizer.step()
+    saved = optimizer.state_dict()
+    for key, value in saved["state"][0].items():
+        saved["state"][0][key] = value.to(torch.bfloat16)
+    restored = built(CASES[name], [leaf])
+    restored.load_state_dict(saved)
+    assert all(value.dtype == torch.float32 for value in restored.state[leaf].values())
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_loaded_state_is_a_copy(name: str) -> None:
     leaf = normal(3, 1).requires_grad_()
     leaf.grad = normal(3, 2)
