@@ -116,7 +116,7 @@ def test_limited_entries_refuse(update: NDArray[Any], c: float, message: str) ->
         LAWS["smooth_sqrt"].limit_entries(update, c)
 
 
-@pytest.mark.parametrize("c", [0.1, 1.0, 6e-8, 6e4])
+@pytest.mark.parametrize("c", [0.1, 0.3, 1.0, 6e-8, 6e4])
 def test_smooth_sqrt_entries_on_every_binary16_input(c: float) -> None:
     update = np.arange(2**16, dtype=np.uint16).view(np.float16)
     limited = LAWS["smooth_sqrt"].limit_entries(update, c)
