@@ -155,9 +155,10 @@ def _ratios(ratio: ArrayLike) -> Array:
 
 def _toward_zero(value: Any, dtype: Any) -> NDArray[Any]:
     """Round numbers ≥ 0 into a dtype, toward zero."""
+    exact = np.asarray(value, dtype=np.float64)
     with np.errstate(over="ignore"):
-        rounded = np.asarray(value).astype(dtype)
-    return np.where(rounded > value, np.nextafter(rounded, dtype.type(0)), rounded)
+        rounded = exact.astype(dtype)
+    return np.where(rounded > exact, np.nextafter(rounded, dtype.type(0)), rounded)
 
 
 def _unchanged(x: Any, _quotient: Any) -> Any:
