@@ -1,0 +1,1 @@
+"""What the formulas imply, derived by sympy from the formulas themselves."""
