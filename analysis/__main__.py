@@ -1,4 +1,4 @@
-"""Prints the table of the laws: ``python -m analysis``."""
+"""Prints what follows from the laws and from Gravity: ``python -m analysis``."""
 
 import sys
 
@@ -6,6 +6,7 @@ import sympy as sp
 from rich.console import Console
 from rich.table import Table
 
+from . import gravity
 from .facts import FACTS, LawFacts
 
 
@@ -42,12 +43,39 @@ def rows(facts: LawFacts) -> dict[str, str]:
     }
 
 
+def gravity_rows() -> dict[str, dict[str, str]]:
+    """Return every fact about Gravity as text, by title and name."""
+    tables = {}
+    for reading, facts in gravity.FACTS.items():
+        supremum, where = facts.supremum
+        power, value = facts.large_scale
+        tables[f"ζ with m = {_text(gravity.READINGS[reading])}"] = {
+            "ζ(g, G)": _text(facts.zeta),
+            "turning point in g, and ζ there": f"{_text(facts.turning_point)}, {_text(facts.peak)}",
+            "reached from G": _text(facts.turns_within_from),
+            "ζ of the steepest entry": _text(facts.steepest),
+            "sup |ζ|, at G": f"{_text(supremum)}, {_text(where)}",
+            "ζ(λg)/λ for λ → 0": _text(facts.small_scale),
+            "ζ(λg) for λ → ∞": f"λ^{-power} · {_text(value)}",
+            "⟨ζ, g⟩/‖g‖² at least": _text(facts.descent),
+        }
+    tables["β̂ and V₀"] = {
+        "β̂(t)": _text(gravity.running_coefficient()),
+        "Π β̂ over n steps": _text(gravity.coefficient_product()),
+        **{
+            f"reach S of V₀, β = 0.9, t from {clock}": f"{gravity.displacement(clock, 0.9):.5g}"
+            for clock in (0, 1)
+        },
+    }
+    return tables
+
+
 def main() -> None:
-    """Print one block per law."""
+    """Print one table per law, and Gravity's."""
     console = Console() if sys.stdout.isatty() else Console(width=110)
-    for key, facts in FACTS.items():
-        table = Table("fact", "derived", title=key, title_justify="left", width=100)
-        for name, value in rows(facts).items():
+    for title, facts in ({key: rows(law) for key, law in FACTS.items()} | gravity_rows()).items():
+        table = Table("fact", "derived", title=title, title_justify="left", width=100)
+        for name, value in facts.items():
             table.add_row(name, value)
         console.print(table)
 

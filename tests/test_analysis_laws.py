@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from analysis.__main__ import main, rows
+from analysis.__main__ import gravity_rows, main, rows
 from analysis.calculus import limit_at, roots, sign_on, supremum
 from analysis.facts import FACTS, VERDICTS, LawFacts, y
 from analysis.laws import LAWS, SymbolicLaw, r
@@ -148,4 +148,8 @@ def test_the_command_prints_every_fact_of_every_law(capsys: pytest.CaptureFixtur
     for key, facts in FACTS.items():
         assert key in printed
         for name in rows(facts):
+            assert name in printed
+    for title, table in gravity_rows().items():
+        assert title in printed
+        for name in table:
             assert name in printed
