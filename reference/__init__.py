@@ -18,6 +18,7 @@ from .gravity import (
 from .laws import LAWS, Law
 from .limit import limit, speed_ratios
 from .published import README_READINGS, Reading, published_step, readme_limit, readme_step
+from .regime import Regime, largest_adam_entry, regime
 from .relativistic import relativistic_adam_step, relativistic_adamw_step
 
 __all__ = [
@@ -32,16 +33,19 @@ __all__ = [
     "Law",
     "Property",
     "Reading",
+    "Regime",
     "adam_direction",
     "beta_hat",
     "gravity_step",
     "initial_velocity",
+    "largest_adam_entry",
     "limit",
     "published_direction",
     "published_step",
     "readme_direction",
     "readme_limit",
     "readme_step",
+    "regime",
     "relativistic_adam_step",
     "relativistic_adamw_step",
     "speed_ratios",
