@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from paper import demo, readme
-from paper.tasks import TASKS
+from paper.tasks import TASKS, Task
 from paper.training import Result, Run, SpeedMeter, train
 from torch_impl import RelativisticAdam
 
@@ -41,6 +41,20 @@ def test_an_explosion_is_a_result() -> None:
     assert (result.exploded, result.steps, len(result.train_loss)) == (True, 1, 1)
     assert math.isnan(result.validation_loss)
     assert same(Result.from_record(json.loads(json.dumps(result.as_record()))), result)
+
+
+def test_a_finite_gradient_norm_above_the_threshold_is_an_explosion(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def steep(_seed: int) -> Task:
+        model = torch.nn.Linear(1, 1)
+        torch.nn.init.ones_(model.weight)
+        data = (torch.full((2, 1), 1e7), torch.zeros(2, 1))
+        return Task(model, data, data, torch.nn.functional.mse_loss, 2)
+
+    monkeypatch.setitem(TASKS, "steep", steep)
+    result = train(run("steep"))
+    assert (result.exploded, result.steps) == (True, 0)
 
 
 def test_the_published_task_has_the_published_facts() -> None:

@@ -11,7 +11,7 @@ from analysis import adam
 from reference import LAWS, adam_direction, largest_adam_entry, regime, speed_ratios
 from reference.regime import LINEAR_BELOW, SATURATED_ABOVE
 
-BETAS = [(0.9, 0.999), (0.5, 0.9), (0.9, 0.99), (0.1, 0.5)]
+BETAS = [(0.9, 0.999), (0.5, 0.9), (0.9, 0.99), (0.1, 0.5), (0.9, 0.85)]
 
 
 def test_the_constant_is_the_papers() -> None:
