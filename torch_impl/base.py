@@ -7,7 +7,7 @@ from typing import Any, overload
 import torch
 from torch.optim.optimizer import Optimizer, StateDict
 
-from .batches import refuse_sparse_gradients, state_dtype
+from .batches import refuse_sparse_gradients, state_dtype, working_dtype
 
 
 class FirstOrderOptimizer(Optimizer, ABC):
@@ -50,6 +50,17 @@ class FirstOrderOptimizer(Optimizer, ABC):
     @abstractmethod
     def _advance(self) -> None:
         """Update every parameter that has a gradient."""
+
+    def _add_checked(
+        self, param_group: dict[str, Any], check: Callable[[dict[str, Any]], None]
+    ) -> None:
+        """Add a group as torch.optim does; take it back if ``check`` raises ValueError on it."""
+        super().add_param_group(param_group)
+        try:
+            check(self.param_groups[-1])
+        except ValueError:
+            self.param_groups.pop()
+            raise
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a copied, pickled or loaded optimizer; options it has not take their defaults."""
@@ -95,6 +106,18 @@ class FirstOrderOptimizer(Optimizer, ABC):
             if param in self.state:
                 step = float(self.state[param]["step"])
                 self.state[param]["step"] = torch.tensor(step, dtype=torch.float32)
+
+
+def check_representable(group: dict[str, Any], names: tuple[str, ...]) -> None:
+    """Raise ValueError if an option overflows where a parameter of its group is updated."""
+    for param in group["params"]:
+        largest = torch.finfo(working_dtype(param)).max
+        for name in names:
+            if group[name] > largest:
+                raise ValueError(
+                    f"{name}={group[name]!r}: expected at most {largest:.3g}, the largest number "
+                    f"of {working_dtype(param)}, in which the parameter is updated"
+                )
 
 
 def _buffers(state_dict: StateDict, saved: int) -> dict[str, Any]:

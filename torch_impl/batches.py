@@ -70,18 +70,6 @@ def working_dtype(param: Tensor) -> torch.dtype:
     return state_dtype(param).to_real()
 
 
-def check_representable(group: dict[str, Any], names: tuple[str, ...]) -> None:
-    """Raise ValueError if an option overflows where a parameter of its group is updated."""
-    for param in group["params"]:
-        largest = torch.finfo(working_dtype(param)).max
-        for name in names:
-            if group[name] > largest:
-                raise ValueError(
-                    f"{name}={group[name]!r}: expected at most {largest:.3g}, the largest number "
-                    f"of {working_dtype(param)}, in which the parameter is updated"
-                )
-
-
 def refuse_sparse_gradients(optimizer: torch.optim.Optimizer) -> None:
     """Raise RuntimeError if a gradient is sparse, before a step changes anything."""
     for group in optimizer.param_groups:

@@ -19,8 +19,8 @@ from .arguments import (
     check_number,
     warn_caller,
 )
-from .base import FirstOrderOptimizer
-from .batches import Batch, as_real, batches, check_representable, state_dtype
+from .base import FirstOrderOptimizer, check_representable
+from .batches import Batch, as_real, batches, state_dtype
 
 
 class Gravity(FirstOrderOptimizer):
@@ -132,12 +132,7 @@ class Gravity(FirstOrderOptimizer):
         lr = options["lr"]
         deviation = param_group.get("velocity_std", options["alpha"] / lr if lr > 0 else 0.0)
         check_at_least_zero("velocity_std", deviation)
-        super().add_param_group({**param_group, "velocity_std": deviation})
-        try:
-            check_representable(self.param_groups[-1], ("lr", "weight_decay", "velocity_std"))
-        except ValueError:
-            self.param_groups.pop()
-            raise
+        self._add_checked({**param_group, "velocity_std": deviation}, _check_dtypes)
         if deviation > 1:
             warn_caller(
                 f"the initial velocity's standard deviation alpha/lr = {deviation:.3g} exceeds 1, "
@@ -173,6 +168,10 @@ def _check_options(options: dict[str, Any]) -> None:
         )
     check_flag("maximize", options["maximize"])
     check_foreach(options["foreach"])
+
+
+def _check_dtypes(group: dict[str, Any]) -> None:
+    check_representable(group, ("lr", "weight_decay", "velocity_std"))
 
 
 def _beta_hats(batch: Batch, group: dict[str, Any]) -> list[float]:

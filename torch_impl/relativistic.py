@@ -21,8 +21,8 @@ from .arguments import (
     check_one_of,
     warn_caller,
 )
-from .base import FirstOrderOptimizer
-from .batches import Batch, batches, check_representable, state_dtype, working_dtype
+from .base import FirstOrderOptimizer, check_representable
+from .batches import Batch, batches, state_dtype, working_dtype
 from .laws import LAWS
 from .limit import (
     MODES,
@@ -154,13 +154,7 @@ class RelativisticAdam(FirstOrderOptimizer):
         options = {**self.defaults, **param_group}
         _check_options(options)
         unlike_before = all(group["law"] != options["law"] for group in self.param_groups)
-        super().add_param_group(param_group)
-        try:
-            check_representable(self.param_groups[-1], ("lr", "eps", "weight_decay"))
-            _check_positive_limit(self.param_groups[-1])
-        except ValueError:
-            self.param_groups.pop()
-            raise
+        self._add_checked(param_group, _check_dtypes)
         if unlike_before and not LAWS[options["law"]].monotone:
             warn_caller(
                 f"law={options['law']!r} fails the claim 'monotone': near the speed limit a larger "
@@ -285,7 +279,8 @@ def _check_options(options: dict[str, Any]) -> None:
     check_foreach(options["foreach"])
 
 
-def _check_positive_limit(group: dict[str, Any]) -> None:
+def _check_dtypes(group: dict[str, Any]) -> None:
+    check_representable(group, ("lr", "eps", "weight_decay"))
     c = group["speed_limit"]
     for param in group["params"]:
         if round_toward_zero(c, working_dtype(param)) == 0:
