@@ -103,7 +103,8 @@ class Law:
     def limit_entries(self, update: NDArray[Any], speed_limit: Any) -> NDArray[Any]:
         """Limit every entry by itself: entry x becomes φ(|x|/c)·x.
 
-        In the dtype of ``update`` (binary16, binary32 or binary64), every operation rounded once.
+        In the dtype of ``update`` (binary16, binary32, binary64, or bfloat16 as the ml_dtypes
+        package defines it), every operation rounded once.
         For `smooth_sqrt` the result is finite, ≤ c and ≤ |x| for every finite x and c > 0; in every
         bounded law ±∞ becomes ±c·ρ(∞). NaN stays NaN, and c = 0 gives 0
         whatever the update.
@@ -130,7 +131,7 @@ class Law:
         >>> LAWS["smooth_sqrt"].limit_entries(np.array([-0.75, 1e300]), 1.0)
         array([-0.6,  1. ])
         """
-        if update.dtype.kind != "f":
+        if update.dtype.kind != "f" and update.dtype.name != "bfloat16":
             raise ValueError(f"update has dtype {update.dtype}: expected a floating one")
         if not np.all(np.asarray(speed_limit) >= 0):
             raise ValueError(f"speed_limit={speed_limit!r}: expected numbers >= 0")
@@ -142,7 +143,7 @@ class Law:
             slow = self.below(update, np.minimum(size / limit, 1))
             fast = np.copysign(self.above(limit, np.minimum(limit / size, 1)), update)
             limited = np.where(size < limit, slow, fast)
-        limited = np.where(np.isnan(update) | np.isinf(limit), update, limited)
+            limited = np.where(np.isnan(update) | np.isinf(limit), update, limited)
         return np.where(limit == 0, np.zeros_like(update), limited)
 
 

@@ -5,45 +5,27 @@ m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², m̂ = m/(1−β₁�
 in binary32 1 − 0.999 is off by 1.3e-5.
 """
 
-import math
-from typing import Any
-
-import torch
 from torch import Tensor
 
 from .batches import Batch
 
 
-def adam_single(batch: Batch, group: dict[str, Any]) -> list[Tensor]:
-    """Advance the moments of a batch of one tensor and return its proposed update."""
-    beta1, beta2 = group["betas"]
-    (grad,), (step,) = batch.grads, batch.steps
-    (m,), (v,) = batch.buffers("exp_avg"), batch.buffers("exp_avg_sq")
-    m.mul_(beta1).add_(grad, alpha=1 - beta1)
-    v.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-    if group["amsgrad"]:
-        (largest,) = batch.buffers("max_exp_avg_sq")
-        v = torch.maximum(largest, v, out=largest)
-    denominator = v.sqrt().div_(math.sqrt(1 - beta2**step)).add_(group["eps"])
-    return [denominator.reciprocal_().mul_(m).mul_(group["lr"] / (1 - beta1**step))]
-
-
-def adam_foreach(batch: Batch, group: dict[str, Any]) -> list[Tensor]:
-    """`adam_single` for many tensors at once, operation by operation."""
-    beta1, beta2 = group["betas"]
-    m, v = batch.buffers("exp_avg"), batch.buffers("exp_avg_sq")
-    torch._foreach_mul_(m, beta1)
-    torch._foreach_add_(m, batch.grads, alpha=1 - beta1)
-    torch._foreach_mul_(v, beta2)
-    torch._foreach_addcmul_(v, batch.grads, batch.grads, value=1 - beta2)
-    if group["amsgrad"]:
-        largest = batch.buffers("max_exp_avg_sq")
-        torch._foreach_maximum_(largest, v)
-        v = largest
-    updates = list(torch._foreach_sqrt(v))
-    torch._foreach_div_(updates, [math.sqrt(1 - beta2**step) for step in batch.steps])
-    torch._foreach_add_(updates, group["eps"])
-    torch._foreach_reciprocal_(updates)
-    torch._foreach_mul_(updates, m)
-    torch._foreach_mul_(updates, [group["lr"] / (1 - beta1**step) for step in batch.steps])
-    return updates
+def propose_adam(batch: Batch) -> list[Tensor]:
+    """Advance the moments of a batch and return the proposed updates."""
+    arithmetic, lr = batch.arithmetic, batch.number("lr")
+    beta1, beta2 = (batch.as_scalar(beta) for beta in batch.group["betas"])
+    m = arithmetic.mul(batch.read("exp_avg"), beta1)
+    m = arithmetic.add(m, batch.grads, 1 - beta1)
+    batch.write("exp_avg", m)
+    v = arithmetic.mul(batch.read("exp_avg_sq"), beta2)
+    v = arithmetic.add_square(v, batch.grads, 1 - beta2)
+    batch.write("exp_avg_sq", v)
+    if batch.group["amsgrad"]:
+        v = arithmetic.maximum(batch.read("max_exp_avg_sq"), v)
+        batch.write("max_exp_avg_sq", v)
+    updates = arithmetic.roots(v)
+    updates = arithmetic.div(updates, [(1 - beta2**step) ** 0.5 for step in batch.steps])
+    updates = arithmetic.add_number(updates, batch.group["eps"])
+    updates = arithmetic.reciprocal(updates)
+    updates = arithmetic.mul(updates, m)
+    return arithmetic.mul(updates, [lr / (1 - beta1**step) for step in batch.steps])

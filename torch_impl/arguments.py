@@ -3,8 +3,11 @@
 import math
 import sys
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from numbers import Integral, Rational, Real
+from typing import Any
+
+from torch import Tensor
 
 
 def check_number(name: str, value: object, allowed: Callable[[float], bool], expected: str) -> None:
@@ -23,20 +26,32 @@ def check_number(name: str, value: object, allowed: Callable[[float], bool], exp
         raise ValueError(f"{name}={value!r}: expected {expected}")
 
 
+def check_scalar(name: str, value: object, allowed: Callable[[float], bool], expected: str) -> None:
+    """Raise ValueError unless ``value`` is an ``allowed`` number or a tensor of one such."""
+    if not isinstance(value, Tensor):
+        check_number(name, value, allowed, expected)
+        return
+    if value.numel() != 1:
+        raise ValueError(f"Tensor {name} must be 1-element")
+    check_number(name, value.item(), allowed, expected)
+
+
 def check_at_least_zero(name: str, value: object) -> None:
-    """Raise ValueError unless ``value`` is a finite number ≥ 0."""
-    check_number(name, value, lambda x: 0 <= x < math.inf, "a finite number >= 0")
+    """Raise ValueError unless ``value`` is a finite number ≥ 0, or a tensor of one."""
+    check_scalar(name, value, lambda x: 0 <= x < math.inf, "a finite number >= 0")
 
 
 def check_fraction(name: str, value: object) -> None:
-    """Raise ValueError unless ``value`` is a number in [0, 1)."""
-    check_number(name, value, lambda x: 0 <= x < 1, "a number in [0, 1)")
+    """Raise ValueError unless ``value`` is a number in [0, 1), or a tensor of one."""
+    check_scalar(name, value, lambda x: 0 <= x < 1, "a number in [0, 1)")
 
 
 def check_betas(value: object) -> None:
-    """Raise ValueError unless ``value`` is a pair of numbers in [0, 1)."""
+    """Raise ValueError unless ``value`` is a pair of numbers in [0, 1), or tensors of such."""
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:  # noqa: PLR2004
         raise ValueError(f"betas={value!r}: expected a pair of numbers in [0, 1)")
+    if isinstance(value[0], Tensor) != isinstance(value[1], Tensor):
+        raise ValueError("betas must be either both floats or both Tensors")
     for i, beta in enumerate(value):
         check_fraction(f"betas[{i}]", beta)
 
@@ -47,10 +62,39 @@ def check_flag(name: str, value: object) -> None:
         raise ValueError(f"{name}={value!r}: expected True or False")
 
 
-def check_foreach(value: object) -> None:
-    """Raise ValueError unless ``value`` is True, False or None."""
-    if value is not None and not isinstance(value, bool):
-        raise ValueError(f"foreach={value!r}: expected True, False, or None to let torch choose")
+def check_paths(options: Mapping[str, Any]) -> None:
+    """Check ``foreach``, ``capturable``, ``differentiable`` and ``fused``, with torch's messages.
+
+    Raises
+    ------
+    ValueError
+        If one is not a flag, or the learning rate or a beta is a tensor where ``foreach=True``
+        without ``capturable=True`` does not take it.
+    RuntimeError
+        If two contradict each other, or ``fused`` is True: there is no fused implementation.
+    """
+    for name in ("capturable", "differentiable"):
+        check_flag(name, options[name])
+    for name in ("foreach", "fused"):
+        if options[name] is not None and not isinstance(options[name], bool):
+            raise ValueError(
+                f"{name}={options[name]!r}: expected True, False, or None to let torch choose"
+            )
+    if options["foreach"] and not options["capturable"]:
+        betas = {f"betas[{i}]": beta for i, beta in enumerate(options.get("betas", ()))}
+        for name, value in {"lr": options["lr"], **betas}.items():
+            if isinstance(value, Tensor):
+                raise ValueError(
+                    f"{name} as a Tensor is not supported for capturable=False and foreach=True"
+                )
+    if options["foreach"] and options["differentiable"]:
+        raise RuntimeError("`foreach` does not support `differentiable`")
+    if options["fused"]:
+        if options["differentiable"]:
+            raise RuntimeError("`fused` does not support `differentiable`")
+        if options["foreach"]:
+            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+        raise RuntimeError("`fused=True` is not available: expected False, or None to choose")
 
 
 def check_one_of(name: str, value: object, allowed: Collection[str]) -> None:

@@ -1,27 +1,29 @@
 """What the optimizers share: taking a step with or without a closure, and keeping their state."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 import torch
-from torch.optim.optimizer import Optimizer, StateDict
+from torch import Tensor
+from torch.optim.optimizer import Optimizer, StateDict, _use_grad_for_differentiable
 
-from .batches import refuse_sparse_gradients, state_dtype, working_dtype
+from .batches import Batch, batches, refuse_sparse_gradients, working_dtype
+from .state import check_state, restore_precision, step_tensor
 
 
 class FirstOrderOptimizer(Optimizer, ABC):
     """A torch.optim.Optimizer whose subclasses say in `_advance` what a step does.
 
-    State buffers have the shape of their parameter and at least 32 bits; ``step`` counts a
-    parameter's own updates.
+    State buffers have the shape and memory format of their parameter and at least 32 bits;
+    ``step`` counts a parameter's own updates.
     """
 
     @overload
     def step(self, closure: None = None) -> None: ...
     @overload
     def step(self, closure: Callable[[], float]) -> float: ...
-    @torch.no_grad()
+    @_use_grad_for_differentiable
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Take one step.
 
@@ -43,13 +45,63 @@ class FirstOrderOptimizer(Optimizer, ABC):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        refuse_sparse_gradients(self)
+        if not torch.compiler.is_compiling():
+            self._check_capture()
+            refuse_sparse_gradients(self)
         self._advance()
         return loss
 
     @abstractmethod
     def _advance(self) -> None:
         """Update every parameter that has a gradient."""
+
+    @abstractmethod
+    def _buffer_keys(self, group: dict[str, Any]) -> Sequence[str]:
+        """Return the names of the state buffers of a group's parameters."""
+
+    @abstractmethod
+    def _new_buffer(self, param: Tensor, group: dict[str, Any]) -> Tensor:
+        """Return a buffer of a parameter before its first step."""
+
+    @abstractmethod
+    def _check_options(self, options: dict[str, Any]) -> None:
+        """Raise ValueError, or RuntimeError, if the options of a group are not valid."""
+
+    def _batches(self, group: dict[str, Any]) -> list[Batch]:
+        """Count a step for every parameter of a group that has a gradient; return their batches."""
+        params: list[Tensor] = []
+        grads: list[Tensor] = []
+        steps: list[Tensor] = []
+        buffers: dict[str, list[Tensor]] = {key: [] for key in self._buffer_keys(group)}
+        self._init_group(group, params, grads, steps, *buffers.values())
+        return batches(group, params, grads, steps, buffers)
+
+    def _init_group(
+        self,
+        group: dict[str, Any],
+        params: list[Tensor],
+        grads: list[Tensor],
+        steps: list[Tensor],
+        *buffers: list[Tensor],
+    ) -> None:
+        """Append what has a gradient, with state where it had none.
+
+        torch.compile knows this method by its name and runs it instead of tracing it.
+        """
+        for param in group["params"]:
+            if param.grad is None:
+                continue
+            state = self.state[param]
+            if "step" not in state:
+                state["step"] = step_tensor(param, group)
+            for key in self._buffer_keys(group):
+                if key not in state:
+                    state[key] = self._new_buffer(param, group)
+            params.append(param)
+            grads.append(param.grad)
+            steps.append(state["step"])
+            for key, values in zip(self._buffer_keys(group), buffers, strict=True):
+                values.append(state[key])
 
     def _add_checked(
         self, param_group: dict[str, Any], check: Callable[[dict[str, Any]], None]
@@ -68,6 +120,10 @@ class FirstOrderOptimizer(Optimizer, ABC):
         for group in self.param_groups:
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
+            for param in group["params"]:
+                own = self.state.get(param, {})
+                if "step" in own and not isinstance(own["step"], Tensor):
+                    own["step"] = step_tensor(param, group, float(own["step"]))
 
     def load_state_dict(self, state_dict: StateDict) -> None:
         """Load a state as torch.optim does, but keep its buffers at 32 bits or more.
@@ -78,34 +134,43 @@ class FirstOrderOptimizer(Optimizer, ABC):
         Raises
         ------
         ValueError
-            If a buffer has not its parameter's shape, or torch.optim finds the groups different;
-            the optimizer is as it was then.
+            If the state is not this optimizer's: a buffer is missing or has not its parameter's
+            shape, an option is not valid, or torch.optim finds the groups different. The optimizer
+            is as it was then.
         """
-        pairs = [
-            (group, saved, param)
-            for group, saved_group in enumerate(state_dict["param_groups"])
-            for saved, param in zip(
-                saved_group["params"],
-                # torch.optim reports a different number of groups or parameters.
-                self.param_groups[group]["params"] if group < len(self.param_groups) else (),
-                strict=False,
-            )
-        ]
-        for group, saved, param in pairs:
-            for key, value in _buffers(state_dict, saved).items():
-                if value.shape != param.shape:
-                    raise ValueError(
-                        f"state {key!r} of parameter {saved} in group {group} has shape "
-                        f"{tuple(value.shape)}: expected the parameter's, {tuple(param.shape)}"
-                    )
-        super().load_state_dict(state_dict)
-        for _, saved, param in pairs:
-            for key, value in _buffers(state_dict, saved).items():
-                wide = value.detach().to(param.device, state_dtype(param), copy=True)
-                self.state[param][key] = wide
-            if param in self.state:
-                step = float(self.state[param]["step"])
-                self.state[param]["step"] = torch.tensor(step, dtype=torch.float32)
+        loaded: list[StateDict] = []
+
+        def check(_: Optimizer, candidate: StateDict) -> StateDict:
+            candidate = self._converted(candidate)
+            for group in candidate["param_groups"]:
+                self._check_options({**self.defaults, **group, "fused": None})
+            check_state(self, candidate, self._buffer_keys)
+            loaded.append(candidate)
+            return candidate
+
+        hooks = (
+            self.register_load_state_dict_pre_hook(check),
+            self.register_load_state_dict_post_hook(
+                lambda _: restore_precision(self, loaded[0]), prepend=True
+            ),
+        )
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _converted(self, state_dict: StateDict) -> StateDict:
+        """Return a state dict in this package's form from one of a published implementation."""
+        return state_dict
+
+    def _check_capture(self) -> None:
+        """Raise RuntimeError if a CUDA graph captures a step that is not capturable."""
+        check = (
+            getattr(self, "_accelerator_graph_capture_health_check", None)
+            or self._cuda_graph_capture_health_check
+        )
+        check()
 
 
 def check_representable(group: dict[str, Any], names: tuple[str, ...]) -> None:
@@ -118,13 +183,3 @@ def check_representable(group: dict[str, Any], names: tuple[str, ...]) -> None:
                     f"{name}={group[name]!r}: expected at most {largest:.3g}, the largest number "
                     f"of {working_dtype(param)}, in which the parameter is updated"
                 )
-
-
-def _buffers(state_dict: StateDict, saved: int) -> dict[str, Any]:
-    """Return the buffers of a saved parameter: every tensor of its state but the step."""
-    state = state_dict["state"].get(saved, {})
-    return {
-        key: value
-        for key, value in state.items()
-        if isinstance(value, torch.Tensor) and key != "step"
-    }

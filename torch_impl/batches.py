@@ -1,58 +1,143 @@
 """What a step works on: the tensors of a parameter group that have a gradient, seen as real.
 
 A batch holds one tensor on the single-tensor path; on the multi-tensor (foreach) path all tensors
-of the group that share a device and a dtype.
+of the group that share a device and a dtype. Of a DTensor it holds this process's part.
 """
 
-from collections.abc import Callable, Iterator, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim.optimizer import _default_to_fused_or_foreach
 
-State = MutableMapping[str, Any]
+from .arithmetic import Arithmetic, Scalar
+from .sharding import local, local_gradient
 
 
-@dataclass
 class Batch:
     """Tensors that are stepped together; parallel lists, complex tensors viewed as real pairs.
 
     Attributes
     ----------
+    group
+        The options of the parameter group.
+    owners
+        The parameters as the optimizer holds them.
     params
-        The parameters, to be written.
+        The same, to be read; `write` writes them.
     grads
         What to descend along: the gradients in the dtype of the state, negated for ``maximize``.
         Not to be written: they may be the user's own.
-    states
-        The optimizer's state of each parameter.
     steps
-        Each parameter's own step, counted from 1.
-    foreach
-        Whether to use multi-tensor operations.
+        Each parameter's own step, counted from 1: numbers, or float64 tensors without dimensions
+        where a step may not wait for the device or is recorded.
+    arithmetic
+        How to compute.
     """
 
-    params: list[Tensor]
-    grads: list[Tensor]
-    states: list[State]
-    steps: list[int]
-    foreach: bool
+    def __init__(
+        self,
+        group: dict[str, Any],
+        owners: list[Tensor],
+        grads: list[Tensor],
+        steps: list[Tensor],
+        buffers: Mapping[str, list[Tensor]],
+        foreach: bool,
+    ) -> None:
+        self.group = group
+        self.owners = owners
+        self.arithmetic = Arithmetic(foreach, group["differentiable"])
+        self._written = {
+            key: [as_real(local(tensor)) for tensor in tensors]
+            for key, tensors in (("param", owners), *buffers.items())
+        }
+        self.params = self.read("param")
+        self.steps = _advanced(steps, group, foreach)
+        self.grads = self._descent_directions(grads)
 
-    def buffers(self, key: str) -> list[Tensor]:
-        """Return a state tensor of every parameter, viewed as real."""
-        return [as_real(state[key]) for state in self.states]
+    @property
+    def device(self) -> torch.device:
+        """The device that all tensors of the batch are on."""
+        return self.params[0].device
 
-    def penalise(self, weight_decay: float) -> None:
+    def read(self, key: str) -> list[Tensor]:
+        """Return a state buffer of every parameter; a copy where autograd records the step."""
+        tensors = self._written[key]
+        return [tensor.clone() for tensor in tensors] if self.arithmetic.recorded else tensors
+
+    def write(self, key: str, tensors: list[Tensor]) -> None:
+        """Store what a state buffer, or "param", has become; needed where it is a copy."""
+        for old, new in zip(self._written[key], tensors, strict=True):
+            if old is not new:
+                old.copy_(new)
+
+    def number(self, name: str) -> Scalar:
+        """Return an option: a number, or a float64 tensor without dimensions."""
+        return self.as_scalar(self.group[name])
+
+    def as_scalar(self, value: Scalar) -> Scalar:
+        """Return a number, or a float64 tensor without dimensions that goes with the batch's."""
+        if not isinstance(value, Tensor):
+            return value
+        value = value.reshape(()).to(torch.float64)
+        return value if value.is_cpu else value.to(self.device, non_blocking=True)
+
+    def penalise(self) -> None:
         """Add the gradient of an L2 penalty: g ← g + λθ."""
-        if weight_decay == 0:
+        weight_decay = self.number("weight_decay")
+        if not isinstance(weight_decay, Tensor) and weight_decay == 0:
             return
-        if self.foreach:
-            self.grads = list(torch._foreach_add(self.grads, self.params, alpha=weight_decay))
-        else:
-            pairs = zip(self.grads, self.params, strict=True)
-            self.grads = [g.add(p, alpha=weight_decay) for g, p in pairs]
+        fresh = not self._owns_grads
+        self.grads = self.arithmetic.add(self.grads, self.params, weight_decay, fresh=fresh)
+
+    def _descent_directions(self, grads: list[Tensor]) -> list[Tensor]:
+        given = [local_gradient(*pair) for pair in zip(self.owners, grads, strict=True)]
+        dtype = state_dtype(self.owners[0])
+        grads = [as_real(grad.to(dtype).resolve_conj()) for grad in given]
+        # Gradients that had to be converted are the step's own, and can be overwritten.
+        self._owns_grads = all(grad.dtype is not dtype for grad in given)
+        if self.group["maximize"]:
+            grads = self.arithmetic.negate(grads, fresh=not self._owns_grads)
+            self._owns_grads = True
+        return grads
+
+
+def batches(
+    group: dict[str, Any],
+    params: list[Tensor],
+    grads: list[Tensor],
+    steps: list[Tensor],
+    buffers: Mapping[str, list[Tensor]],
+) -> list[Batch]:
+    """Count a step for every parameter and return their batches.
+
+    Parameters
+    ----------
+    group
+        The options of the parameter group.
+    params, grads, steps, buffers
+        Its parameters that have a gradient, and of these the steps and, by key, state buffers.
+    """
+    foreach = group["foreach"]
+    if foreach is None:
+        parts = [local(param) for param in params]
+        _, foreach = _default_to_fused_or_foreach(parts, group["differentiable"], use_fused=False)
+    together: dict[Any, list[int]] = {}
+    for i, param in enumerate(params):
+        key = (param.device, param.dtype) if foreach else i
+        together.setdefault(key, []).append(i)
+    return [
+        Batch(
+            group,
+            [params[i] for i in indices],
+            [grads[i] for i in indices],
+            [steps[i] for i in indices],
+            {key: [values[i] for i in indices] for key, values in buffers.items()},
+            foreach,
+        )
+        for indices in together.values()
+    ]
 
 
 def as_real(tensor: Tensor) -> Tensor:
@@ -81,46 +166,9 @@ def refuse_sparse_gradients(optimizer: torch.optim.Optimizer) -> None:
                 )
 
 
-def batches(
-    optimizer: torch.optim.Optimizer,
-    group: dict[str, Any],
-    new_state: Callable[[Tensor, dict[str, Any]], State],
-) -> Iterator[Batch]:
-    """Count a step for every parameter of a group that has a gradient, and yield their batches.
-
-    Tensors without entries are counted and left out.
-
-    Parameters
-    ----------
-    optimizer
-        Whose state is read and filled.
-    group
-        One of its parameter groups, with ``foreach`` and ``maximize``.
-    new_state
-        Makes the state of a parameter at its first gradient.
-    """
-    present = [param for param in group["params"] if param.grad is not None]
-    for param in present:
-        if len(optimizer.state[param]) == 0:
-            step = torch.zeros((), dtype=torch.float32)
-            optimizer.state[param] = {"step": step, **new_state(param, group)}
-        optimizer.state[param]["step"] += 1
-    foreach = group["foreach"]
-    if foreach is None:
-        _, foreach = _default_to_fused_or_foreach(present, differentiable=False, use_fused=False)
-    together: dict[Any, list[Tensor]] = {}
-    for i, param in enumerate(present):
-        if param.numel() > 0:
-            key = (param.device, param.dtype) if foreach else i
-            together.setdefault(key, []).append(param)
-    for params in together.values():
-        grads = [
-            as_real(param.grad.to(state_dtype(param)).resolve_conj())
-            for param in params
-            if param.grad is not None
-        ]
-        if group["maximize"]:
-            grads = list(torch._foreach_neg(grads)) if foreach else [-grad for grad in grads]
-        states = [optimizer.state[param] for param in params]
-        steps = [int(state["step"].item()) for state in states]
-        yield Batch([as_real(param) for param in params], grads, states, steps, foreach)
+def _advanced(steps: list[Tensor], group: dict[str, Any], foreach: bool) -> list[Scalar]:
+    """Add 1 to each step, and return them as numbers or as float64 tensors."""
+    Arithmetic(foreach).add_number(steps, 1)
+    if group["capturable"] or group["differentiable"] or torch.compiler.is_compiling():
+        return [step.to(torch.float64, copy=True) for step in steps]
+    return [step.item() for step in steps]

@@ -5,22 +5,25 @@ Notation: θ the parameter, g its gradient, G = max|g| over the tensor, m the ma
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import ParamsT
+from torch.optim.optimizer import ParamsT, StateDict
 
 from .arguments import (
     check_at_least_zero,
     check_flag,
-    check_foreach,
     check_fraction,
     check_number,
+    check_paths,
     warn_caller,
 )
 from .base import FirstOrderOptimizer, check_representable
-from .batches import Batch, as_real, batches, state_dtype
+from .batches import Batch, as_real, state_dtype
+from .distributed import refuse_flattened
+from .sharding import divided_like, parameters_by_sharding, reduce_each
 
 
 class Gravity(FirstOrderOptimizer):
@@ -83,16 +86,19 @@ class Gravity(FirstOrderOptimizer):
     def __init__(
         self,
         params: ParamsT,
-        lr: float = 0.1,
+        lr: float | Tensor = 0.1,
         alpha: float = 0.01,
-        beta: float = 0.9,
+        beta: float | Tensor = 0.9,
         *,
-        weight_decay: float = 0,
+        weight_decay: float | Tensor = 0,
         initial_step: int = 1,
         generator: torch.Generator | None = None,
         max_step_grad: str | float = "inverse_max",
         maximize: bool = False,
         foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -103,8 +109,11 @@ class Gravity(FirstOrderOptimizer):
             "max_step_grad": max_step_grad,
             "maximize": maximize,
             "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+            "fused": fused,
         }
-        _check_options(defaults)
+        self._check_options(defaults)
         if generator is not None and not isinstance(generator, torch.Generator):
             raise ValueError(f"generator={generator!r}: expected a torch.Generator or None")
         self._generator = generator
@@ -128,11 +137,10 @@ class Gravity(FirstOrderOptimizer):
             If the standard deviation α/η exceeds 1, more than any later velocity can reach.
         """
         options = {**self.defaults, **param_group}
-        _check_options(options)
-        lr = options["lr"]
-        deviation = param_group.get("velocity_std", options["alpha"] / lr if lr > 0 else 0.0)
+        self._check_options(options)
+        deviation = _velocity_std(options)
         check_at_least_zero("velocity_std", deviation)
-        self._add_checked({**param_group, "velocity_std": deviation}, _check_dtypes)
+        self._add_checked({**param_group, "velocity_std": deviation}, _check_parameters)
         if deviation > 1:
             warn_caller(
                 f"the initial velocity's standard deviation alpha/lr = {deviation:.3g} exceeds 1, "
@@ -140,81 +148,104 @@ class Gravity(FirstOrderOptimizer):
             )
 
     def _advance(self) -> None:
+        divided = parameters_by_sharding(self.param_groups)
+        waiting: list[Batch] = []
         for group in self.param_groups:
-            for batch in batches(self, group, self._new_state):
-                batch.penalise(group["weight_decay"])
-                (_step_foreach if batch.foreach else _step_single)(batch, group)
+            for batch in self._batches(group):
+                batch.penalise()
+                if divided:
+                    waiting.append(batch)
+                else:
+                    _step(batch, _peaks(batch))
+        if divided:
+            owners = [owner for batch in waiting for owner in batch.owners]
+            peaks = [peak for batch in waiting for peak in _peaks(batch)]
+            whole = iter(reduce_each(peaks, owners, divided, "max", 0.0))
+            for batch in waiting:
+                _step(batch, [next(whole).to(batch.grads[0].dtype) for _ in batch.owners])
 
-    def _new_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        velocity = torch.empty_like(
+    def _buffer_keys(self, _group: dict[str, Any]) -> Sequence[str]:
+        return ("v",)
+
+    def _new_buffer(self, param: Tensor, group: dict[str, Any]) -> Tensor:
+        """Return V₀; every process draws the whole of a tensor that is divided among them."""
+        velocity = torch.zeros_like(
             param, dtype=state_dtype(param), memory_format=torch.preserve_format
         )
-        as_real(velocity).normal_(0, group["velocity_std"], generator=self._generator)
-        return {"v": velocity}
+        if group["velocity_std"] > 0:
+            full = torch.empty(param.shape, dtype=velocity.dtype, device=param.device)
+            as_real(full).normal_(0, group["velocity_std"], generator=self._generator)
+            velocity.copy_(divided_like(full, param))
+        return velocity
+
+    def _check_options(self, options: dict[str, Any]) -> None:
+        check_at_least_zero("lr", options["lr"])
+        check_number("alpha", options["alpha"], lambda x: 0 <= x < math.inf, "a finite number >= 0")
+        check_fraction("beta", options["beta"])
+        check_at_least_zero("weight_decay", options["weight_decay"])
+        check_number("initial_step", options["initial_step"], lambda t: t in {0, 1}, "0 or 1")
+        if options["max_step_grad"] != "inverse_max":
+            check_number(
+                "max_step_grad",
+                options["max_step_grad"],
+                lambda kappa: 0 < kappa < math.inf,
+                "'inverse_max' or a finite number > 0",
+            )
+        check_flag("maximize", options["maximize"])
+        check_paths(options)
+
+    def _converted(self, state_dict: StateDict) -> StateDict:
+        """Return a state dict of the published code, whose groups count t, with steps."""
+        state, groups = dict(state_dict["state"]), []
+        for group in state_dict["param_groups"]:
+            converted = {"velocity_std": _velocity_std(group), **group}
+            t = converted.pop("t", None)
+            for key in group["params"] if t is not None else ():
+                if key in state:
+                    state[key] = {"step": t, **state[key]}
+            groups.append(converted)
+        return {**state_dict, "state": state, "param_groups": groups}
 
 
-def _check_options(options: dict[str, Any]) -> None:
-    check_at_least_zero("lr", options["lr"])
-    check_at_least_zero("alpha", options["alpha"])
-    check_fraction("beta", options["beta"])
-    check_at_least_zero("weight_decay", options["weight_decay"])
-    check_number("initial_step", options["initial_step"], lambda t: t in {0, 1}, "0 or 1")
-    if options["max_step_grad"] != "inverse_max":
-        check_number(
-            "max_step_grad",
-            options["max_step_grad"],
-            lambda kappa: 0 < kappa < math.inf,
-            "'inverse_max' or a finite number > 0",
-        )
-    check_flag("maximize", options["maximize"])
-    check_foreach(options["foreach"])
+def _velocity_std(options: dict[str, Any]) -> float:
+    """Return V₀'s standard deviation: α/η unless the group says it, 0 for η = 0."""
+    if "velocity_std" in options:
+        return options["velocity_std"]  # type: ignore[no-any-return]
+    lr = float(options["lr"])
+    return options["alpha"] / lr if lr > 0 else 0.0
 
 
-def _check_dtypes(group: dict[str, Any]) -> None:
-    check_representable(group, ("lr", "weight_decay", "velocity_std"))
+def _peaks(batch: Batch) -> list[Tensor]:
+    """Return G = max|g| of each tensor's part."""
+    return batch.arithmetic.norms(batch.grads, math.inf)
 
 
-def _beta_hats(batch: Batch, group: dict[str, Any]) -> list[float]:
-    """Return β̂ = (βt + 1)/(t + 2) of each tensor."""
-    clocks = [step - 1 + group["initial_step"] for step in batch.steps]
-    return [(group["beta"] * t + 1) / (t + 2) for t in clocks]
+def _step(batch: Batch, peaks: list[Tensor]) -> None:
+    """Advance V and θ; G, given by ``peaks``, is kept finite.
 
-
-def _step_single(batch: Batch, group: dict[str, Any]) -> None:
-    """Advance V and θ of one tensor.
-
-    G is kept finite, so that a zero entry beside an infinite one gives ζ = 0 and not 0·∞.
+    So a zero entry beside an infinite one gives ζ = 0 and not 0·∞.
     """
-    (param,), (grad,), (velocity,) = batch.params, batch.grads, batch.buffers("v")
-    (beta_hat,) = _beta_hats(batch, group)
-    finfo = torch.finfo(grad.dtype)
-    peak = torch.linalg.vector_norm(grad, math.inf)
+    arithmetic, group, grads = batch.arithmetic, batch.group, batch.grads
+    finfo = torch.finfo(grads[0].dtype)
+    together = torch.stack(peaks)
     if group["max_step_grad"] == "inverse_max":
-        quotient = grad * peak.clamp_(max=finfo.max)
+        together = together.clamp(max=finfo.max)
+        quotients = arithmetic.mul(grads, list(together.unbind()), fresh=True)
     else:
-        quotient = grad / peak.mul_(group["max_step_grad"]).clamp_(finfo.tiny, finfo.max)
-    denominator = quotient.square_().add_(1)
-    velocity.mul_(beta_hat).addcdiv_(grad, denominator, value=1 - beta_hat)
-    param.add_(velocity, alpha=-group["lr"])
-
-
-def _step_foreach(batch: Batch, group: dict[str, Any]) -> None:
-    """`_step_single` for many tensors at once, operation by operation."""
-    velocities = batch.buffers("v")
-    beta_hats = _beta_hats(batch, group)
-    finfo = torch.finfo(batch.grads[0].dtype)
-    peaks = list(torch._foreach_norm(batch.grads, math.inf))
-    if group["max_step_grad"] == "inverse_max":
-        torch._foreach_clamp_max_(peaks, finfo.max)
-        denominators = list(torch._foreach_mul(batch.grads, peaks))
-    else:
-        torch._foreach_mul_(peaks, group["max_step_grad"])
-        torch._foreach_clamp_min_(peaks, finfo.tiny)
-        torch._foreach_clamp_max_(peaks, finfo.max)
-        denominators = list(torch._foreach_div(batch.grads, peaks))
-    torch._foreach_mul_(denominators, denominators)
-    torch._foreach_add_(denominators, 1)
-    torch._foreach_mul_(velocities, beta_hats)
+        together = (together * group["max_step_grad"]).clamp(finfo.tiny, finfo.max)
+        quotients = arithmetic.div(grads, list(together.unbind()), fresh=True)
+    denominators = arithmetic.add_number(arithmetic.mul(quotients, quotients), 1)
+    beta = batch.number("beta")
+    clocks = [step - 1 + group["initial_step"] for step in batch.steps]
+    beta_hats = [(beta * t + 1) / (t + 2) for t in clocks]
+    velocities = arithmetic.mul(batch.read("v"), beta_hats)
     weights = [1 - beta_hat for beta_hat in beta_hats]
-    torch._foreach_addcdiv_(velocities, batch.grads, denominators, weights)
-    torch._foreach_add_(batch.params, velocities, alpha=-group["lr"])
+    velocities = arithmetic.add_quotient(velocities, grads, denominators, weights)
+    batch.write("v", velocities)
+    batch.write("param", arithmetic.add(batch.params, velocities, -batch.number("lr")))
+
+
+def _check_parameters(group: dict[str, Any]) -> None:
+    """Raise ValueError if an option does not fit the parameters of its group."""
+    refuse_flattened(group)
+    check_representable(group, ("lr", "weight_decay", "velocity_std"))

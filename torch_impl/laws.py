@@ -60,6 +60,18 @@ class Law:
             limited = torch.where(size < limit, limited, self.above(slow, quotient))
         return limited.copysign_(update)
 
+    def limit_entries_recorded(self, update: Tensor, limit: Tensor) -> Tensor:
+        """`limit_entries` for autograd, whose derivative at 0 is 1 where the law's is.
+
+        There the derivative of copysign, and through an unused branch that of 0/0, would be wrong.
+        """
+        size = update.abs()
+        is_slow = size < limit
+        ratio = torch.where(is_slow, size / torch.where(is_slow, limit, 1), 0)
+        inverse = torch.where(is_slow, 1, limit / torch.where(is_slow, 1, size))
+        fast = self.above(limit * update.detach().sign(), inverse)
+        return torch.where(is_slow, self.below(update, ratio), fast)
+
     def factors(self, scaled_ratio: Tensor, block_power: Tensor, own_power: Tensor) -> Tensor:
         """Return what scaled updates are to be multiplied with.
 
@@ -75,13 +87,12 @@ class Law:
         """
         ratio = scaled_ratio * block_power
         one = torch.ones_like(ratio)
+        is_slow = ratio < 1
         slow = self.below(one, ratio.clamp(max=1)) * own_power
-        fast = (
-            self.above(one, ratio.clamp(min=1).reciprocal())
-            / scaled_ratio
-            * (own_power / block_power)
-        )
-        return torch.where(ratio < 1, slow, fast)
+        # The branch that is not taken keeps a finite derivative.
+        speed = self.above(one, ratio.clamp(min=1).reciprocal())
+        fast = speed / torch.where(is_slow, 1, scaled_ratio) * (own_power / block_power)
+        return torch.where(is_slow, slow, fast)
 
 
 def _unchanged(x: Tensor, _quotient: Tensor) -> Tensor:
@@ -94,15 +105,27 @@ def _unlimited(c: Tensor, quotient: Tensor) -> Tensor:
 
 def _over_lorentz_sum(x: Tensor, quotient: Tensor) -> Tensor:
     """x/√(1 + q²), below the limit and above it: with q = 1/r it is c·ρ(r) = c/√(1 + 1/r²)."""
-    return x / (quotient * quotient).add_(1).sqrt_()
+    return x / _root((quotient * quotient).add_(1))
 
 
 def _tanh_below(x: Tensor, ratio: Tensor) -> Tensor:
-    return x * torch.where(ratio > 0, ratio.tanh() / ratio, 1)
+    positive = torch.where(ratio > 0, ratio, 1)
+    return x * torch.where(ratio > 0, ratio.tanh() / positive, 1)
 
 
 def _tanh_above(c: Tensor, quotient: Tensor) -> Tensor:
     return c * quotient.reciprocal().tanh()
+
+
+def _root(x: Tensor) -> Tensor:
+    """√x, correctly rounded; ``x`` may be overwritten.
+
+    torch's vectorised square root of binary32 on the CPU is off by up to 0.75 ulp; that of binary64
+    is near enough for its rounding to binary32 to be right.
+    """
+    if x.dtype == torch.float32 and x.device.type == "cpu":
+        return x.to(torch.float64).sqrt_().to(torch.float32)
+    return x.sqrt_()
 
 
 def _one_minus_square(ratio: Tensor) -> Tensor:
@@ -111,7 +134,7 @@ def _one_minus_square(ratio: Tensor) -> Tensor:
 
 
 def _published_below(x: Tensor, ratio: Tensor) -> Tensor:
-    return x * _one_minus_square(ratio).sqrt_()
+    return x * _root(_one_minus_square(ratio))
 
 
 def _piecewise_below(x: Tensor, ratio: Tensor) -> Tensor:

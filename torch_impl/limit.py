@@ -1,7 +1,8 @@
-"""The limit: scales proposed updates in place so that no block exceeds its speed limit.
+"""The limit: scales proposed updates so that no block exceeds its speed limit.
 
-Notation: u an update, θ the parameters, c the speed limit, r = ‖u‖/c. The norm ranges over a block:
-every tensor of the model ("global"), each tensor ("per_param") or each entry ("per_component").
+Notation: u an update, θ the parameters, c the speed limit, r = ‖u‖/c, n the number of entries. The
+norm ranges over a block: every tensor of the model ("global"), each tensor ("per_param") or each
+entry ("per_component").
 
 The norm is taken of u/2ᵏ, with 2ᵏ the power of two next to the largest entry, so that squares
 neither overflow nor vanish; the division is exact. Norms and gains are float64: a sum of squares in
@@ -11,17 +12,23 @@ binary32 over 10⁷ entries is off by 10⁻³, and gains can be below the smalle
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from .arithmetic import Arithmetic, Scalar
 from .laws import Law
+from .sharding import Divided, Sharding, reduce_each
 
 MODES = ("global", "per_param", "per_component")
 UNITS = ("norm", "rms", "relative")
 
 RELATIVE_FLOOR = 1e-3
 """The relative unit takes a block's root mean square to be at least this."""
+
+LEAST_POWER = 2.0**-1022
+"""The power of two that stands for no entries, or none but zeros."""
 
 
 @dataclass
@@ -31,173 +38,250 @@ class Proposal:
     Attributes
     ----------
     updates
-        Real tensors in binary32 or binary64, not empty; overwritten by the applied updates.
+        Real tensors in binary32 or binary64; what the limit makes of them replaces them.
     params
         The parameters they belong to, in the same shapes.
-    limits
-        c ≥ 0 for each tensor: ∞ leaves the update as it is, 0 stops it.
+    owners
+        The same as the optimizer holds them: DTensors, of which ``params`` are this process's
+        parts, or complex.
+    limit
+        c ≥ 0: one for all, or float64, shape (tensors,); ∞ leaves an update as it is, 0 stops it.
     law, unit
         The speed law, and what c is measured in (an element of `UNITS`).
-    foreach
-        Whether to use multi-tensor operations.
+    arithmetic
+        How to compute.
     """
 
     updates: list[Tensor]
     params: list[Tensor]
-    limits: list[float]
+    owners: list[Tensor]
+    limit: Scalar
     law: Law
     unit: str
-    foreach: bool
+    arithmetic: Arithmetic
+
+    @property
+    def counts(self) -> list[int]:
+        """The number of real entries of each whole tensor."""
+        return [owner.numel() * (2 if owner.is_complex() else 1) for owner in self.owners]
 
     @property
     def unlimited(self) -> bool:
-        """Whether nothing is to be limited."""
-        return all(math.isinf(c) for c in self.limits)
+        """Whether it is known, without asking the device, that nothing is to be limited."""
+        return not isinstance(self.limit, Tensor) and math.isinf(self.limit)
+
+    @property
+    def each_limit(self) -> list[Tensor]:
+        """The limit of each tensor, as tensors without dimensions."""
+        limits = torch.as_tensor(self.limit, dtype=torch.float64)
+        return list(limits.expand(len(self.updates)).unbind())
+
+    def stop(self) -> None:
+        """Make the updates 0 where c is: 0 times an update that is not finite would be NaN."""
+        if isinstance(self.limit, Tensor):
+            for update, limit in zip(self.updates, self.each_limit, strict=True):
+                update.masked_fill_((limit == 0).to(update.device), 0)
+        elif self.limit == 0:
+            for update in self.updates:
+                update.zero_()
 
 
-def limit_entries_(proposal: Proposal) -> None:
-    """Limit every entry by itself."""
-    for update, param, c in zip(proposal.updates, proposal.params, proposal.limits, strict=True):
-        if c == 0:
-            update.zero_()
-        elif not math.isinf(c):
-            limit = update.new_full((), round_toward_zero(c, update.dtype))
-            if proposal.unit == "relative":
-                limit = limit * param.to(update.dtype).abs().clamp_(min=RELATIVE_FLOOR)
-            update.copy_(proposal.law.limit_entries(update, limit))
-
-
-@dataclass
-class Blocks:
-    """The block of each of some tensors: one value per tensor.
-
-    Attributes
-    ----------
-    norms, powers
-        The block's ‖u‖ as a product of the two, float64, ``powers`` a power of two.
-    thetas
-        The block's ‖θ‖, float64; anything where the unit does not ask for it.
-    counts
-        The block's number of entries n.
-    """
+class Measure(NamedTuple):
+    """‖·‖ of some tensors as products norms·powers, float64; the powers are powers of two."""
 
     norms: Tensor
     powers: Tensor
-    thetas: Tensor
-    counts: list[int]
 
 
-def limit_tensors_(proposal: Proposal) -> None:
-    """Limit every tensor by itself."""
+def limit_entries(proposal: Proposal) -> None:
+    """Limit every entry by itself."""
     if proposal.unlimited:
         return
-    powers, norms = _normalise_(proposal)
-    thetas = _parameter_norms(proposal, proposal.unit == "relative")
-    counts = [update.numel() for update in proposal.updates]
-    _apply_gains_(proposal, Blocks(norms, powers, thetas, counts), powers)
+    law, c = proposal.law, proposal.limit
+    apply = law.limit_entries_recorded if proposal.arithmetic.recorded else law.limit_entries
+    for i, (update, param) in enumerate(zip(proposal.updates, proposal.params, strict=True)):
+        if isinstance(c, Tensor):
+            limit = tensor_toward_zero(proposal.each_limit[i].to(update.device), update.dtype)
+        else:
+            limit = update.new_full((), round_toward_zero(c, update.dtype))
+        if proposal.unit == "relative":
+            limit = limit * param.to(update.dtype).abs().clamp_(min=RELATIVE_FLOOR)
+        proposal.updates[i] = apply(update, limit)
+    proposal.stop()
 
 
-def limit_together_(proposals: Sequence[Proposal]) -> None:
+def limit_tensors(proposals: Sequence[Proposal], divided: Divided, relative: bool) -> None:
+    """Limit every tensor by itself.
+
+    Parameters
+    ----------
+    proposals
+        On any devices.
+    divided
+        The parameters that are divided among processes, with or without a proposal here.
+    relative
+        Whether any process needs ‖θ‖.
+    """
+    own = [_normalise(proposal) for proposal in proposals]
+    whole = _of_whole_tensors(own, proposals, divided)
+    thetas = [_of_parameters(proposal, relative) for proposal in proposals]
+    if relative:
+        thetas = _of_whole_tensors(thetas, proposals, divided)
+    for proposal, part, block, theta in zip(proposals, own, whole, thetas, strict=True):
+        _apply_gains(proposal, part.powers, block, theta, proposal.counts)
+
+
+def limit_together(proposals: Sequence[Proposal], divided: Divided, relative: bool) -> None:
     """Limit all tensors of all proposals as one block; each tensor applies its own c."""
-    if all(proposal.unlimited for proposal in proposals):
+    if not proposals and not divided:
         return
-    home = proposals[0].updates[0].device
-    normalised = [_normalise_(proposal) for proposal in proposals]
-    powers = torch.cat([own.to(home, non_blocking=True) for own, _ in normalised])
-    norms = torch.cat([own.to(home, non_blocking=True) for _, own in normalised])
-    needed = any(proposal.unit == "relative" for proposal in proposals)
-    thetas = torch.cat([_parameter_norms(p, needed).to(home, non_blocking=True) for p in proposals])
-    power = powers.max()
-    norm = torch.linalg.vector_norm(norms * (powers / power))
-    theta_power = _powers(thetas.max())
-    theta = torch.linalg.vector_norm(thetas / theta_power) * theta_power
-    count = sum(update.numel() for proposal in proposals for update in proposal.updates)
-    for proposal, (own_powers, _) in zip(proposals, normalised, strict=True):
-        norms, powers, thetas = (
-            value.to(own_powers.device, non_blocking=True).expand_as(own_powers)
-            for value in (norm, power, theta)
+    own = [_normalise(proposal) for proposal in proposals]
+    block = _of_model(own, proposals, divided)
+    thetas = [_of_parameters(proposal, relative) for proposal in proposals]
+    theta = _of_model(thetas, proposals, divided) if relative else block
+    count = sum(n for proposal in proposals for n in proposal.counts)
+    for proposal, part in zip(proposals, own, strict=True):
+        block_here, theta_here = (
+            Measure(*(value.to(part.powers.device, non_blocking=True) for value in measure))
+            for measure in (block, theta)
         )
-        blocks = Blocks(norms, powers, thetas, [count] * len(proposal.updates))
-        _apply_gains_(proposal, blocks, own_powers)
+        _apply_gains(proposal, part.powers, block_here, theta_here, [count])
 
 
 def round_toward_zero(value: float, dtype: torch.dtype) -> float:
     """Return the largest number of a dtype that is at most ``value`` ≥ 0."""
-    rounded = torch.tensor(min(value, torch.finfo(dtype).max), dtype=dtype)
-    if rounded.item() > value:
-        rounded = torch.nextafter(rounded, torch.zeros_like(rounded))
-    return rounded.item()
+    return tensor_toward_zero(torch.tensor(value, dtype=torch.float64), dtype).item()
 
 
-def _normalise_(proposal: Proposal) -> tuple[Tensor, Tensor]:
-    """Divide each update by a power of two; return the powers and the norms after it."""
-    powers = _powers(_norms(proposal.updates, math.inf, None, proposal.foreach))
-    _scale_(proposal.updates, powers.reciprocal(), proposal.foreach)
-    return powers, _norms(proposal.updates, 2, torch.float64, proposal.foreach)
+def tensor_toward_zero(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return the largest numbers of a dtype that are at most ``values`` ≥ 0; ∞ remains."""
+    rounded = values.clamp(max=torch.finfo(dtype).max).to(dtype)
+    lower = torch.nextafter(rounded, torch.zeros_like(rounded))
+    rounded = torch.where(rounded.to(torch.float64) > values, lower, rounded)
+    return torch.where(values.isinf(), values.to(dtype), rounded)
 
 
-def _powers(peaks: Tensor) -> Tensor:
-    """Return, in float64, the power of two next to each peak: the least for a peak of 0.
+def _normalise(proposal: Proposal) -> Measure:
+    """Divide each update by a power of two; return the norms after it and the powers."""
+    arithmetic = proposal.arithmetic
+    powers = _powers_near([update.detach() for update in proposal.updates], proposal)
+    inverses = powers.reciprocal().to(proposal.updates[0].dtype)
+    proposal.updates = arithmetic.mul(proposal.updates, list(inverses.unbind()))
+    norms = arithmetic.norms(proposal.updates, 2, torch.float64)
+    return Measure(torch.stack(norms), powers)
 
-    Its inverse is a normal number in the dtype of the peaks too.
+
+def _of_parameters(proposal: Proposal, needed: bool) -> Measure:
+    """Return ‖θ‖ of every tensor, or zeros if they are not needed."""
+    params, arithmetic = proposal.params, proposal.arithmetic
+    ones = torch.ones(len(params), dtype=torch.float64, device=params[0].device)
+    if not needed:
+        return Measure(torch.zeros_like(ones), ones)
+    if params[0].dtype != torch.float64:  # whose squares float64 holds
+        return Measure(torch.stack(arithmetic.norms(params, 2, torch.float64)), ones)
+    powers = _powers_near([param.detach() for param in params], proposal)
+    scaled = arithmetic.div(params, list(powers.unbind()), fresh=True)
+    return Measure(torch.stack(arithmetic.norms(scaled, 2, torch.float64)), powers)
+
+
+def _powers_near(tensors: list[Tensor], proposal: Proposal) -> Tensor:
+    """Return, in float64, the power of two next to each tensor's largest entry.
+
+    Its inverse is a normal number in the dtype of the tensors too.
     """
+    peaks = torch.stack(proposal.arithmetic.norms(tensors, math.inf))
     largest = math.frexp(torch.finfo(peaks.dtype).max)[1] - 2
     exponents = torch.frexp(peaks).exponent.masked_fill(peaks == 0, -largest)
     return torch.exp2(exponents.clamp(-largest, largest).to(torch.float64))
 
 
-def _apply_gains_(proposal: Proposal, blocks: Blocks, own_powers: Tensor) -> None:
-    """Multiply each update, which ``own_powers`` has normalised, with its gain."""
-    limits = [
-        _in_parameter_units(c, proposal.unit, theta, count)
-        for c, theta, count in zip(
-            proposal.limits, blocks.thetas.unbind(), blocks.counts, strict=True
+def _of_whole_tensors(
+    own: list[Measure], proposals: Sequence[Proposal], divided: Divided
+) -> list[Measure]:
+    """Return the measure of every whole tensor from those of the parts held here."""
+    if not divided:
+        return own
+    owners = [owner for proposal in proposals for owner in proposal.owners]
+    norms, own_powers = (
+        [value for vector in vectors for value in vector.unbind()]
+        for vectors in ([m.norms for m in own], [m.powers for m in own])
+    )
+    powers = reduce_each(own_powers, owners, divided, "max", LEAST_POWER)
+    squares = [(n * (o / p)).square() for n, o, p in zip(norms, own_powers, powers, strict=True)]
+    squares = reduce_each(squares, owners, divided, "sum", 0.0)
+    square, power = iter(squares), iter(powers)
+    return [
+        Measure(
+            torch.stack([next(square) for _ in proposal.updates]).sqrt(),
+            torch.stack([next(power) for _ in proposal.updates]),
         )
+        for proposal in proposals
     ]
-    ratios = torch.stack([a / c for a, c in zip(blocks.norms.unbind(), limits, strict=True)])
-    gains = proposal.law.factors(ratios, blocks.powers, own_powers)
-    unlimited = [math.isinf(c) for c in proposal.limits]
-    if any(unlimited):
-        pairs = zip(unlimited, own_powers.unbind(), gains.unbind(), strict=True)
-        gains = torch.stack([power if free else gain for free, power, gain in pairs])
-    _scale_(proposal.updates, gains, proposal.foreach)
-    for update, c in zip(proposal.updates, proposal.limits, strict=True):
-        if c == 0:
-            update.zero_()
 
 
-def _in_parameter_units(c: float, unit: str, theta: Tensor, count: int) -> Tensor | float:
-    """Return the limit of a block of norm ‖θ‖ with ``count`` entries."""
-    root = math.sqrt(count)
-    if unit == "relative":
-        return theta.clamp(min=RELATIVE_FLOOR * root) * c
-    return c * root if unit == "rms" else c
+def _of_model(own: list[Measure], proposals: Sequence[Proposal], divided: Divided) -> Measure:
+    """Return the measure of the whole model, shape (1,)."""
+    kinds: dict[int, Sharding] = {
+        id(param): sharding for sharding, params in divided.items() for param in params
+    }
+    parts: dict[Sharding | None, list[Measure]] = {None: [], **{key: [] for key in divided}}
+    for measure, proposal in zip(own, proposals, strict=True):
+        if not divided:
+            parts[None].append(measure)
+            continue
+        rows = zip(proposal.owners, measure.norms.unbind(), measure.powers.unbind(), strict=True)
+        for owner, norm, power in rows:
+            parts[kinds.get(id(owner))].append(Measure(norm.reshape(1), power.reshape(1)))
+    joined = [
+        _joined(measures, sharding, divided[sharding][0].device if sharding else None)
+        for sharding, measures in parts.items()
+        if measures or sharding
+    ]
+    return _joined(joined, None, None)
 
 
-def _parameter_norms(proposal: Proposal, needed: bool) -> Tensor:
-    """Return ‖θ‖ of every tensor in float64, or zeros if they are not needed."""
-    params = proposal.params
-    if not needed:
-        return torch.zeros(len(params), dtype=torch.float64, device=params[0].device)
-    if params[0].dtype != torch.float64:  # whose squares float64 holds
-        return _norms(params, 2, torch.float64, proposal.foreach)
-    powers = _powers(_norms(params, math.inf, None, proposal.foreach))
-    scaled = [param / power for param, power in zip(params, powers.unbind(), strict=True)]
-    return _norms(scaled, 2, torch.float64, proposal.foreach) * powers
-
-
-def _norms(tensors: list[Tensor], order: float, dtype: torch.dtype | None, foreach: bool) -> Tensor:
-    """Return one norm per tensor."""
-    if foreach:
-        return torch.stack(torch._foreach_norm(tensors, order, dtype=dtype))
-    return torch.stack([torch.linalg.vector_norm(t, order, dtype=dtype) for t in tensors])
-
-
-def _scale_(tensors: list[Tensor], factors: Tensor, foreach: bool) -> None:
-    """Multiply each tensor with its factor."""
-    each = factors.to(tensors[0].dtype).unbind()
-    if foreach:
-        torch._foreach_mul_(tensors, list(each))
+def _joined(
+    measures: list[Measure], sharding: Sharding | None, home: torch.device | None
+) -> Measure:
+    """Return the measure, shape (1,), of all these tensors in all processes of a sharding."""
+    if measures:
+        home = measures[0].powers.device
+        norms, powers = (
+            torch.cat([value.to(home, non_blocking=True) for value in values])
+            for values in zip(*measures, strict=True)
+        )
+        power = powers.max().reshape(1)
+        norm = torch.linalg.vector_norm(norms * (powers / power)).reshape(1)
     else:
-        for tensor, factor in zip(tensors, each, strict=True):
-            tensor.mul_(factor)
+        power = torch.full((1,), LEAST_POWER, dtype=torch.float64, device=home)
+        norm = torch.zeros_like(power)
+    if sharding is not None:
+        whole = sharding.reduce(power.clone(), "max")
+        norm = sharding.reduce((norm * (power / whole)).square(), "sum").sqrt()
+        power = whole
+    return Measure(norm, power)
+
+
+def _apply_gains(
+    proposal: Proposal, own_powers: Tensor, block: Measure, theta: Measure, counts: list[int]
+) -> None:
+    """Multiply each update, which ``own_powers`` has normalised, with the gain of its block."""
+    arithmetic, c = proposal.arithmetic, proposal.limit
+    gains = own_powers
+    if not proposal.unlimited:
+        norms, thetas = block.norms, theta.norms * theta.powers
+        if proposal.unit != "norm":
+            roots = [math.sqrt(count) for count in counts]
+            norms, thetas = (
+                torch.stack(arithmetic.div(list(values.unbind()), roots, fresh=True))
+                for values in (norms, thetas)
+            )
+        if isinstance(c, Tensor):
+            c = c.to(norms.device, non_blocking=True)
+        limits = thetas.clamp(min=RELATIVE_FLOOR) * c if proposal.unit == "relative" else c
+        gains = proposal.law.factors(norms / limits, block.powers, own_powers)
+        if isinstance(c, Tensor):  # a norm that is not finite has no ratio to ∞
+            gains = torch.where(c.isinf(), own_powers, gains)
+    factors = list(gains.to(proposal.updates[0].dtype).unbind())
+    proposal.updates = arithmetic.mul(proposal.updates, factors)
+    proposal.stop()

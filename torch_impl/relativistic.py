@@ -5,34 +5,39 @@ proposed update, s the applied one, c the speed limit.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from .adam import adam_foreach, adam_single
+from .adam import propose_adam
 from .arguments import (
     check_at_least_zero,
     check_betas,
     check_flag,
-    check_foreach,
     check_number,
     check_one_of,
+    check_paths,
+    check_scalar,
     warn_caller,
 )
+from .arithmetic import Scalar
 from .base import FirstOrderOptimizer, check_representable
-from .batches import Batch, batches, state_dtype, working_dtype
+from .batches import Batch, state_dtype, working_dtype
+from .distributed import refuse_a_part_of_the_model, refuse_flattened, refuse_partitioned
 from .laws import LAWS
 from .limit import (
     MODES,
     UNITS,
     Proposal,
-    limit_entries_,
-    limit_tensors_,
-    limit_together_,
+    limit_entries,
+    limit_tensors,
+    limit_together,
     round_toward_zero,
 )
+from .sharding import parameters_by_sharding
 
 
 class RelativisticAdam(FirstOrderOptimizer):
@@ -51,13 +56,15 @@ class RelativisticAdam(FirstOrderOptimizer):
     params
         Parameters θ, or parameter groups; every option below can differ from group to group.
     lr
-        Learning rate η ≥ 0.
+        Learning rate η ≥ 0; like the betas, the limit and the decay a number or a one-element
+        tensor.
     betas
-        Decay rates β₁, β₂ of the moments m and v, in [0, 1).
+        Decay rates β₁, β₂ of the moments m and v, in [0, 1); both numbers or both tensors.
     eps
         ε ≥ 0, in gradient units.
     speed_limit
-        c > 0, the largest permitted norm of an update; ∞ is plain Adam.
+        c > 0, the largest permitted norm of an update; ∞ is plain Adam. As a tensor it can be
+        changed in place, without recompilation; in a group it may become 0, which stops the update.
     weight_decay
         λ ≥ 0, an L2 penalty in the gradient.
     amsgrad
@@ -81,11 +88,20 @@ class RelativisticAdam(FirstOrderOptimizer):
         Ascend instead of descend.
     foreach
         Whether to use multi-tensor operations; None lets torch choose (yes on CUDA).
+    capturable
+        Whether a step can be captured in a CUDA graph: it reads nothing back to the host.
+    differentiable
+        Whether autograd records the step.
+    fused
+        For torch.optim's signature; there is no fused implementation, so True is refused.
 
     Raises
     ------
     ValueError
         If an argument is not as described; it names the argument, its value and what was expected.
+    RuntimeError
+        If two of ``foreach``, ``differentiable`` and ``fused`` contradict each other; in `step`, if
+        the mode is "global" inside a backward pass, where not every gradient is there yet.
 
     Notes
     -----
@@ -109,11 +125,11 @@ class RelativisticAdam(FirstOrderOptimizer):
     def __init__(
         self,
         params: ParamsT,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
         eps: float = 1e-8,
-        speed_limit: float = 0.1,
-        weight_decay: float = 0,
+        speed_limit: float | Tensor = 0.1,
+        weight_decay: float | Tensor = 0,
         amsgrad: bool = False,
         relativistic_mode: str = "per_param",
         adaptive_speed: bool = False,
@@ -123,6 +139,9 @@ class RelativisticAdam(FirstOrderOptimizer):
         speed_unit: str = "norm",
         maximize: bool = False,
         foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -138,8 +157,11 @@ class RelativisticAdam(FirstOrderOptimizer):
             "speed_unit": speed_unit,
             "maximize": maximize,
             "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+            "fused": fused,
         }
-        _check_options(defaults)
+        self._check_options(defaults)
         super().__init__(params, defaults)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -152,9 +174,9 @@ class RelativisticAdam(FirstOrderOptimizer):
             updated in where it should not be.
         """
         options = {**self.defaults, **param_group}
-        _check_options(options)
+        self._check_options(options)
         unlike_before = all(group["law"] != options["law"] for group in self.param_groups)
-        self._add_checked(param_group, _check_dtypes)
+        self._add_checked(param_group, _check_parameters)
         if unlike_before and not LAWS[options["law"]].monotone:
             warn_caller(
                 f"law={options['law']!r} fails the claim 'monotone': near the speed limit a larger "
@@ -162,43 +184,83 @@ class RelativisticAdam(FirstOrderOptimizer):
             )
 
     def _advance(self) -> None:
-        together: list[tuple[Batch, dict[str, Any], Proposal]] = []
-        for group in self.param_groups:
-            for batch in batches(self, group, _new_state):
-                proposal = self._propose(batch, group)
-                if group["relativistic_mode"] == "global":
-                    together.append((batch, group, proposal))
-                    continue
-                if group["relativistic_mode"] == "per_param":
-                    limit_tensors_(proposal)
-                else:
-                    limit_entries_(proposal)
-                self._apply(batch, group, proposal.updates)
+        # Whether processes have to meet is told by the options, which all of them share, and not by
+        # the gradients, which one of them may lack.
+        together = [group for group in self.param_groups if group["relativistic_mode"] == "global"]
         if together:
-            limit_together_([proposal for _, _, proposal in together])
-        for batch, group, proposal in together:
-            self._apply(batch, group, proposal.updates)
+            refuse_a_part_of_the_model()
+        if not any(_is_limited(group) for group in together):
+            together = []
+        apart = [
+            group
+            for group in self.param_groups
+            if group["relativistic_mode"] == "per_param" and _is_limited(group)
+        ]
+        if not parameters_by_sharding(apart):
+            apart = []
+        waiting: list[tuple[Batch, Proposal]] = []
+        for group in self.param_groups:
+            for batch in self._batches(group):
+                proposal = self._propose(batch)
+                if _is_among(group, together) or _is_among(group, apart):
+                    waiting.append((batch, proposal))
+                else:
+                    _limit_alone(proposal, group)
+                    self._apply(batch, proposal.updates)
+        for groups, limit in ((apart, limit_tensors), (together, limit_together)):
+            if groups:
+                relative = any(group["speed_unit"] == "relative" for group in groups)
+                proposals = [p for batch, p in waiting if _is_among(batch.group, groups)]
+                limit(proposals, parameters_by_sharding(groups), relative)
+        for batch, proposal in waiting:
+            self._apply(batch, proposal.updates)
 
-    def _propose(self, batch: Batch, group: dict[str, Any]) -> Proposal:
+    def _propose(self, batch: Batch) -> Proposal:
         if not self._decoupled_weight_decay:
-            batch.penalise(group["weight_decay"])
-        updates = (adam_foreach if batch.foreach else adam_single)(batch, group)
-        law, unit = LAWS[group["law"]], group["speed_unit"]
-        limits = [_speed_limit_at(step, group) if law.limits else math.inf for step in batch.steps]
-        return Proposal(updates, batch.params, limits, law, unit, batch.foreach)
+            batch.penalise()
+        law, unit = LAWS[batch.group["law"]], batch.group["speed_unit"]
+        limit = _speed_limit_of(batch) if law.limits else math.inf
+        updates = propose_adam(batch)
+        return Proposal(updates, batch.params, batch.owners, limit, law, unit, batch.arithmetic)
 
-    def _apply(self, batch: Batch, group: dict[str, Any], updates: list[Tensor]) -> None:
+    def _apply(self, batch: Batch, updates: list[Tensor]) -> None:
         """Write θ − s, or with decoupled decay θ − (s + lr·λ·θ), rounding θ once."""
-        decay = group["lr"] * group["weight_decay"] if self._decoupled_weight_decay else 0
-        if batch.foreach:
-            if decay != 0:
-                torch._foreach_add_(updates, batch.params, alpha=decay)
-            torch._foreach_sub_(batch.params, updates)
-            return
-        for param, update in zip(batch.params, updates, strict=True):
-            if decay != 0:
-                update.add_(param, alpha=decay)
-            param.sub_(update)
+        arithmetic = batch.arithmetic
+        if self._decoupled_weight_decay:
+            decay = batch.number("lr") * batch.number("weight_decay")
+            if isinstance(decay, Tensor) or decay != 0:
+                updates = arithmetic.add(updates, batch.params, decay)
+        batch.write("param", arithmetic.add(batch.params, updates, -1))
+
+    def _buffer_keys(self, group: dict[str, Any]) -> Sequence[str]:
+        moments = ("exp_avg", "exp_avg_sq")
+        return (*moments, "max_exp_avg_sq") if group["amsgrad"] else moments
+
+    def _new_buffer(self, param: Tensor, _group: dict[str, Any]) -> Tensor:
+        dtype = state_dtype(param)
+        return torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
+
+    def _check_options(self, options: dict[str, Any]) -> None:
+        check_at_least_zero("lr", options["lr"])
+        check_betas(options["betas"])
+        check_number("eps", options["eps"], lambda x: 0 <= x < math.inf, "a finite number >= 0")
+        check_scalar(
+            "speed_limit",
+            options["speed_limit"],
+            lambda c: c > 0,
+            "a number > 0 (inf means no limit)",
+        )
+        check_at_least_zero("weight_decay", options["weight_decay"])
+        check_flag("amsgrad", options["amsgrad"])
+        check_one_of("relativistic_mode", options["relativistic_mode"], MODES)
+        check_flag("adaptive_speed", options["adaptive_speed"])
+        check_number(
+            "speed_warmup_steps", options["speed_warmup_steps"], math.isfinite, "a finite number"
+        )
+        check_one_of("law", options["law"], LAWS)
+        check_one_of("speed_unit", options["speed_unit"], UNITS)
+        check_flag("maximize", options["maximize"])
+        check_paths(options)
 
 
 class RelativisticAdamW(RelativisticAdam):
@@ -226,11 +288,11 @@ class RelativisticAdamW(RelativisticAdam):
     def __init__(
         self,
         params: ParamsT,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
         eps: float = 1e-8,
-        speed_limit: float = 0.1,
-        weight_decay: float = 1e-2,
+        speed_limit: float | Tensor = 0.1,
+        weight_decay: float | Tensor = 1e-2,
         amsgrad: bool = False,
         relativistic_mode: str = "per_param",
         adaptive_speed: bool = False,
@@ -240,6 +302,9 @@ class RelativisticAdamW(RelativisticAdam):
         speed_unit: str = "norm",
         maximize: bool = False,
         foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -256,32 +321,20 @@ class RelativisticAdamW(RelativisticAdam):
             speed_unit=speed_unit,
             maximize=maximize,
             foreach=foreach,
+            capturable=capturable,
+            differentiable=differentiable,
+            fused=fused,
         )
 
 
-def _check_options(options: dict[str, Any]) -> None:
-    check_at_least_zero("lr", options["lr"])
-    check_betas(options["betas"])
-    check_at_least_zero("eps", options["eps"])
-    check_number(
-        "speed_limit", options["speed_limit"], lambda c: c > 0, "a number > 0 (inf means no limit)"
-    )
-    check_at_least_zero("weight_decay", options["weight_decay"])
-    check_flag("amsgrad", options["amsgrad"])
-    check_one_of("relativistic_mode", options["relativistic_mode"], MODES)
-    check_flag("adaptive_speed", options["adaptive_speed"])
-    check_number(
-        "speed_warmup_steps", options["speed_warmup_steps"], math.isfinite, "a finite number"
-    )
-    check_one_of("law", options["law"], LAWS)
-    check_one_of("speed_unit", options["speed_unit"], UNITS)
-    check_flag("maximize", options["maximize"])
-    check_foreach(options["foreach"])
-
-
-def _check_dtypes(group: dict[str, Any]) -> None:
+def _check_parameters(group: dict[str, Any]) -> None:
+    """Raise ValueError if an option does not fit the parameters of its group."""
+    if group["relativistic_mode"] == "global":
+        refuse_partitioned()
+    if group["relativistic_mode"] != "per_component":
+        refuse_flattened(group)
     check_representable(group, ("lr", "eps", "weight_decay"))
-    c = group["speed_limit"]
+    c = float(group["speed_limit"])
     for param in group["params"]:
         if round_toward_zero(c, working_dtype(param)) == 0:
             raise ValueError(
@@ -290,15 +343,35 @@ def _check_dtypes(group: dict[str, Any]) -> None:
             )
 
 
-def _new_state(param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-    buffers = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * group["amsgrad"]
-    return {
-        key: torch.zeros_like(param, dtype=state_dtype(param), memory_format=torch.preserve_format)
-        for key in buffers
-    }
+def _is_limited(group: dict[str, Any]) -> bool:
+    """Whether the options of a group limit anything; a tensor's value is not asked for."""
+    c = group["speed_limit"]
+    return LAWS[group["law"]].limits and (isinstance(c, Tensor) or not math.isinf(c))
 
 
-def _speed_limit_at(step: int, group: dict[str, Any]) -> float:
-    """Return c_t = c·min(1, t/`speed_warmup_steps`), or c without warm-up."""
-    c, warmup = float(group["speed_limit"]), group["speed_warmup_steps"]
-    return c * min(1.0, step / warmup) if group["adaptive_speed"] and warmup > 0 else c
+def _limit_alone(proposal: Proposal, group: dict[str, Any]) -> None:
+    """Limit updates whose blocks are all in the proposal."""
+    if not _is_limited(group):
+        return
+    if group["relativistic_mode"] == "per_param":
+        limit_tensors([proposal], {}, group["speed_unit"] == "relative")
+    else:
+        limit_entries(proposal)
+
+
+def _is_among(group: dict[str, Any], groups: list[dict[str, Any]]) -> bool:
+    return any(group is other for other in groups)
+
+
+def _speed_limit_of(batch: Batch) -> Scalar:
+    """Return c_t = c·min(1, t/`speed_warmup_steps`), or c without warm-up; one value if it can."""
+    c, warmup = batch.number("speed_limit"), batch.group["speed_warmup_steps"]
+    if not batch.group["adaptive_speed"] or warmup <= 0:
+        return c
+    tensors = [step for step in batch.steps if isinstance(step, Tensor)]
+    if tensors:
+        shares: Scalar = (torch.stack(tensors) / warmup).clamp(max=1)
+    else:
+        each = [min(1.0, float(step) / warmup) for step in batch.steps]
+        shares = each[0] if len(set(each)) == 1 else torch.tensor(each, dtype=torch.float64)
+    return c * shares

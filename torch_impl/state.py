@@ -1,0 +1,92 @@
+"""Saved state: is it this optimizer's, and does it keep its precision when it is loaded."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.optim.optimizer import Optimizer, StateDict
+
+from .batches import state_dtype
+from .sharding import divided_like, is_distributed
+
+
+class Saved(NamedTuple):
+    """A parameter and what was saved of it."""
+
+    param: Tensor
+    group: dict[str, Any]
+    state: dict[str, Any]
+    name: str
+
+
+def saved_parameters(optimizer: Optimizer, state_dict: StateDict) -> Iterator[Saved]:
+    """Yield the parameters of an optimizer for which a state dict holds state.
+
+    Where the numbers of groups or parameters differ, only what they share: torch.optim reports it.
+    """
+    groups = zip(optimizer.param_groups, state_dict["param_groups"], strict=False)
+    for i, (group, saved_group) in enumerate(groups):
+        names = saved_group.get("param_names", group.get("param_names", saved_group["params"]))
+        for param, key, name in zip(group["params"], saved_group["params"], names, strict=False):
+            state = state_dict["state"].get(key)
+            if state:
+                yield Saved(param, saved_group, state, f"of parameter {name} in group {i}")
+
+
+def check_state(
+    optimizer: Optimizer, state_dict: StateDict, keys: Callable[[dict[str, Any]], Sequence[str]]
+) -> None:
+    """Raise ValueError unless every state has a step and the buffers ``keys`` names for its group.
+
+    A buffer must be a tensor in the shape of its parameter.
+    """
+    for saved in saved_parameters(optimizer, state_dict):
+        needed = ("step", *keys(saved.group))
+        missing = [key for key in needed if key not in saved.state]
+        if missing:
+            raise ValueError(
+                f"state {saved.name} has keys {sorted(map(str, saved.state))}: expected "
+                f"{', '.join(map(repr, missing))} too, for {type(optimizer).__name__}"
+            )
+        shape = tuple(saved.param.shape)
+        for key, value in _buffers(saved.state).items():
+            if value.shape != shape:
+                raise ValueError(
+                    f"state {key!r} {saved.name} has shape {tuple(value.shape)}: expected the "
+                    f"parameter's, {shape}"
+                )
+            if is_distributed(value) and not is_distributed(saved.param):
+                raise ValueError(
+                    f"state {key!r} {saved.name} is divided among processes, the parameter is not: "
+                    "expected a full state dict"
+                )
+
+
+def restore_precision(optimizer: Optimizer, state_dict: StateDict) -> None:
+    """Replace the buffers that torch.optim loaded, cast to the parameter's dtype, by wide copies.
+
+    A buffer lies in memory as its parameter does, and is divided as it is.
+    """
+    for saved in saved_parameters(optimizer, state_dict):
+        state = optimizer.state[saved.param]
+        for key, value in _buffers(saved.state).items():
+            wide = torch.empty_like(saved.param, dtype=state_dtype(saved.param))
+            source = value.detach()
+            if is_distributed(saved.param) and not is_distributed(source):
+                source = divided_like(source.to(saved.param.device), saved.param)
+            state[key] = wide.detach().copy_(source)
+        state["step"] = step_tensor(saved.param, saved.group, float(saved.state["step"]))
+
+
+def step_tensor(param: Tensor, group: dict[str, Any], value: float = 0.0) -> Tensor:
+    """Return a step: on the host, which reads it, unless it must stay on the device."""
+    device = param.device if group.get("capturable") else "cpu"
+    return torch.full((), value, dtype=torch.float32, device=device)
+
+
+def _buffers(state: dict[str, Any]) -> dict[str, Tensor]:
+    """Return the buffers of a saved state: every tensor in it but the step."""
+    return {
+        key: value for key, value in state.items() if isinstance(value, Tensor) and key != "step"
+    }
