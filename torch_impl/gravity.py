@@ -23,7 +23,7 @@ from .arguments import (
 from .base import FirstOrderOptimizer, check_representable
 from .batches import Batch, as_real, state_dtype
 from .distributed import refuse_flattened
-from .sharding import divided_like, parameters_by_sharding, reduce_each
+from .sharding import divided_like, is_distributed, parameters_by_sharding, reduce_each
 
 
 class Gravity(FirstOrderOptimizer):
@@ -169,13 +169,14 @@ class Gravity(FirstOrderOptimizer):
 
     def _new_buffer(self, param: Tensor, group: dict[str, Any]) -> Tensor:
         """Return V₀; every process draws the whole of a tensor that is divided among them."""
-        velocity = torch.zeros_like(
-            param, dtype=state_dtype(param), memory_format=torch.preserve_format
-        )
-        if group["velocity_std"] > 0:
-            full = torch.empty(param.shape, dtype=velocity.dtype, device=param.device)
-            as_real(full).normal_(0, group["velocity_std"], generator=self._generator)
-            velocity.copy_(divided_like(full, param))
+        dtype, std = state_dtype(param), group["velocity_std"]
+        if std > 0 and is_distributed(param):
+            velocity = torch.empty(param.shape, dtype=dtype, device=param.device)
+        else:
+            velocity = torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
+        if std > 0:
+            as_real(velocity).normal_(0, std, generator=self._generator)
+            velocity = divided_like(velocity, param)
         return velocity
 
     def _check_options(self, options: dict[str, Any]) -> None:

@@ -70,17 +70,20 @@ class Proposal:
         """Whether it is known, without asking the device, that nothing is to be limited."""
         return not isinstance(self.limit, Tensor) and math.isinf(self.limit)
 
-    @property
-    def each_limit(self) -> list[Tensor]:
-        """The limit of each tensor, as tensors without dimensions."""
-        limits = torch.as_tensor(self.limit, dtype=torch.float64)
-        return list(limits.expand(len(self.updates)).unbind())
+    def limits(self, device: torch.device) -> Tensor:
+        """Return the limit of each tensor, float64, shape (tensors,)."""
+        if isinstance(self.limit, Tensor):
+            limit = self.limit.to(device, non_blocking=True)
+        else:
+            limit = torch.full((), self.limit, dtype=torch.float64, device=device)
+        return limit.expand(len(self.updates))
 
     def stop(self) -> None:
         """Make the updates 0 where c is: 0 times an update that is not finite would be NaN."""
         if isinstance(self.limit, Tensor):
-            for update, limit in zip(self.updates, self.each_limit, strict=True):
-                update.masked_fill_((limit == 0).to(update.device), 0)
+            stopped = (self.limits(self.updates[0].device) == 0).unbind()
+            for update, where in zip(self.updates, stopped, strict=True):
+                update.masked_fill_(where, 0)
         elif self.limit == 0:
             for update in self.updates:
                 update.zero_()
@@ -97,16 +100,16 @@ def limit_entries(proposal: Proposal) -> None:
     """Limit every entry by itself."""
     if proposal.unlimited:
         return
-    law, c = proposal.law, proposal.limit
+    law = proposal.law
     apply = law.limit_entries_recorded if proposal.arithmetic.recorded else law.limit_entries
-    for i, (update, param) in enumerate(zip(proposal.updates, proposal.params, strict=True)):
-        if isinstance(c, Tensor):
-            limit = tensor_toward_zero(proposal.each_limit[i].to(update.device), update.dtype)
-        else:
-            limit = update.new_full((), round_toward_zero(c, update.dtype))
+    device, dtype = proposal.updates[0].device, proposal.updates[0].dtype
+    limits = tensor_toward_zero(proposal.limits(device), dtype).unbind()
+    for i, (update, param, c) in enumerate(
+        zip(proposal.updates, proposal.params, limits, strict=True)
+    ):
         if proposal.unit == "relative":
-            limit = limit * param.to(update.dtype).abs().clamp_(min=RELATIVE_FLOOR)
-        proposal.updates[i] = apply(update, limit)
+            c = c * param.to(dtype).abs().clamp_(min=RELATIVE_FLOOR)  # noqa: PLW2901
+        proposal.updates[i] = apply(update, c)
     proposal.stop()
 
 
@@ -277,7 +280,7 @@ def _apply_gains(
                 for values in (norms, thetas)
             )
         if isinstance(c, Tensor):
-            c = c.to(norms.device, non_blocking=True)
+            c = proposal.limits(norms.device)
         limits = thetas.clamp(min=RELATIVE_FLOOR) * c if proposal.unit == "relative" else c
         gains = proposal.law.factors(norms / limits, block.powers, own_powers)
         if isinstance(c, Tensor):  # a norm that is not finite has no ratio to ∞
