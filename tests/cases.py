@@ -18,6 +18,10 @@ from torch_impl import LAWS, Gravity, RelativisticAdam, RelativisticAdamW
 Options = dict[str, Any]
 
 
+def _without_reference(*_: Any, **__: Any) -> tuple[list[Any], list[Any]]:
+    raise NotImplementedError("the control has no twin in the reference")
+
+
 @dataclass(frozen=True)
 class Case:
     """An optimizer, its twin in the reference and its arguments.
@@ -26,10 +30,12 @@ class Case:
     ----------
     optimizer
         The torch.optim.Optimizer class.
-    step
-        The reference's step, which takes the options under the names of `renamed`.
     variants
         Options that every generic test is run for, by name.
+    costly
+        The variants that tests are run for which take long: one per mode.
+    step
+        The reference's step, which takes the options under the names of `renamed`.
     options
         Draws the other options.
     per_group
@@ -38,17 +44,22 @@ class Case:
         Bounds an entry's step, from the options and the largest gradient entry so far.
     errors
         Invalid options with the message expected.
+    tolerance_of_tensors
+        How far a step may be off where options or bias corrections are tensors: in the package
+        they are float64, and some roundings differ.
     renamed
         Names of options in the reference where they differ, None for one it has not.
     """
 
     optimizer: Any
-    step: Callable[..., tuple[list[Any], list[Any]]]
     variants: Mapping[str, Options]
-    options: st.SearchStrategy[Options]
-    per_group: Sequence[str]
-    longest_step: Callable[[Options, float], float]
-    errors: Sequence[tuple[Options, str]]
+    costly: Sequence[str]
+    step: Callable[..., tuple[list[Any], list[Any]]] = _without_reference
+    options: st.SearchStrategy[Options] = field(default_factory=st.nothing)
+    per_group: Sequence[str] = ()
+    longest_step: Callable[[Options, float], float] = lambda _options, _largest: math.inf
+    errors: Sequence[tuple[Options, str]] = ()
+    tolerance_of_tensors: float = 1e-13
     renamed: Mapping[str, str | None] = field(default_factory=dict)
 
     def reference_options(self, options: Options) -> Options:
@@ -69,9 +80,33 @@ SHARED_ERRORS = [
     *number_errors("weight_decay", "a finite number >= 0", AT_LEAST_ZERO),
     *number_errors("lr", "at most 3.4e+38", (1e39,)),
     *number_errors("weight_decay", "at most 3.4e+38", (1e39,)),
-    *number_errors("maximize", "True or False", (1, None, "yes")),
-    *number_errors("foreach", "True, False, or None", (1, "yes")),
+    *[
+        error
+        for flag in ("maximize", "capturable", "differentiable")
+        for error in number_errors(flag, "True or False", (1, None, "yes"))
+    ],
+    *[
+        error
+        for flag in ("foreach", "fused")
+        for error in number_errors(flag, "True, False, or None", (1, "yes"))
+    ],
+    ({"lr": torch.ones(2)}, "Tensor lr must be 1-element"),
+    ({"weight_decay": torch.ones(1, 2)}, "Tensor weight_decay must be 1-element"),
+    (
+        {"lr": torch.tensor(0.1), "foreach": True},
+        "lr as a Tensor is not supported for capturable=False and foreach=True",
+    ),
+    ({"lr": torch.tensor(-1.0)}, "lr=-1.0: expected a finite number >= 0"),
 ]
+"""Invalid options with the message expected; torch's own where torch forbids the same."""
+
+CONTRADICTIONS: Sequence[tuple[Options, str]] = [
+    ({"foreach": True, "fused": True}, "`fused` and `foreach` cannot be `True` together"),
+    ({"fused": True, "differentiable": True}, "`fused` does not support `differentiable`"),
+    ({"foreach": True, "differentiable": True}, "`foreach` does not support `differentiable`"),
+    ({"fused": True}, "`fused=True` is not available"),
+]
+"""Flags that no optimizer of the package takes together, with the RuntimeError expected."""
 
 ADAM_ERRORS = [
     *SHARED_ERRORS,
@@ -80,6 +115,21 @@ ADAM_ERRORS = [
     *number_errors("betas", "a pair of numbers", (0.9, None, "ab", (0.9,))),
     *[({"betas": (b, 0.999)}, r"betas\[0\]=.*: expected a number in \[0, 1\)") for b in FRACTION],
     *[({"betas": (0.9, b)}, r"betas\[1\]=.*: expected a number in \[0, 1\)") for b in FRACTION],
+    ({"speed_limit": torch.ones(2)}, "Tensor speed_limit must be 1-element"),
+    ({"speed_limit": torch.tensor(0.0)}, "speed_limit=0.0: expected a number > 0"),
+    *[
+        ({"betas": betas}, message)
+        for betas, message in (
+            ((0.9, torch.tensor(0.99)), "betas must be either both floats or both Tensors"),
+            ((torch.tensor(0.9), 0.99), "betas must be either both floats or both Tensors"),
+            ((torch.ones(2), torch.tensor(0.9)), "Tensor betas[0] must be 1-element"),
+            ((torch.tensor(0.9), torch.ones(2)), "Tensor betas[1] must be 1-element"),
+        )
+    ],
+    (
+        {"betas": (torch.tensor(0.9), torch.tensor(0.99)), "foreach": True},
+        "betas[0] as a Tensor is not supported for capturable=False and foreach=True",
+    ),
     *number_errors("amsgrad", "True or False", (1, None)),
     *number_errors("relativistic_mode", "one of 'global', 'per_param'", ("tensor", None, 3)),
     *number_errors("adaptive_speed", "True or False", (0, "no")),
@@ -140,6 +190,10 @@ def _gravity_longest_step(options: Options, largest: float) -> float:
     return float(options["lr"] * max(1.0, zeta))
 
 
+TORCH_ALONE = dict.fromkeys(("foreach", "capturable", "differentiable", "fused"))
+"""Options about how to compute, which the reference has not."""
+
+
 def _adam(optimizer: type[Optimizer], step: Callable[..., Any]) -> Case:
     return Case(
         optimizer=optimizer,
@@ -149,11 +203,12 @@ def _adam(optimizer: type[Optimizer], step: Callable[..., Any]) -> Case:
             for law in LAWS
             for mode in ("global", "per_param", "per_component")
         },
+        costly=[f"smooth_sqrt-{mode}" for mode in ("global", "per_param", "per_component")],
         options=ADAM_OPTIONS,
         per_group=("lr", "speed_limit", "weight_decay"),
         longest_step=_adam_longest_step,
         errors=ADAM_ERRORS,
-        renamed={"relativistic_mode": "mode", "speed_unit": "unit", "foreach": None},
+        renamed={"relativistic_mode": "mode", "speed_unit": "unit", **TORCH_ALONE},
     )
 
 
@@ -175,13 +230,28 @@ CASES: Mapping[str, Case] = {
             for m in ("inverse_max", 0.5, 3)
             for t in (0, 1)
         },
+        costly=["inverse_max-from-1", "0.5-from-0"],
         options=GRAVITY_OPTIONS,
         per_group=(),
         longest_step=_gravity_longest_step,
         errors=GRAVITY_ERRORS,
-        renamed={"alpha": None, "foreach": None},
+        renamed={"alpha": None, **TORCH_ALONE},
     ),
 }
+
+
+CONTROL: Mapping[str, Case] = {
+    "AdamW": Case(
+        optimizer=torch.optim.AdamW,
+        variants={"plain": {}},
+        costly=["plain"],
+        tolerance_of_tensors=1e-3,  # they are binary32, in which 1 − 0.999ᵗ is off by 6e-5 at t = 1
+    )
+}
+"""The peer that the tests of the contract are run on too: a test it fails says why."""
+
+SUBJECTS: Mapping[str, Case] = {**CASES, **CONTROL}
+"""What the contract is tested on."""
 
 
 def float64(tensor: torch.Tensor | None) -> strategies.Array:

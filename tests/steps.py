@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.cases import CASES, Case
+from tests.cases import CASES, CONTROL, SUBJECTS, Case
 from torch_impl import Gravity
 
 PATHS = pytest.mark.parametrize("foreach", [False, True], ids=["single", "foreach"])
@@ -18,6 +18,42 @@ VARIANTS = pytest.mark.parametrize(
         for variant, options in case.variants.items()
     ],
 )
+
+
+def every_class(control_fails: str | None = None) -> pytest.MarkDecorator:
+    """Run a test with every optimizer as it is by default, and with the control, by ``name``."""
+    return pytest.mark.parametrize(
+        "name", [pytest.param(name, marks=_failing(name, control_fails)) for name in SUBJECTS]
+    )
+
+
+def everyone(control_fails: str | None = None, costly: bool = False) -> pytest.MarkDecorator:
+    """Run a test with every variant of every optimizer, and with the control.
+
+    Parameters
+    ----------
+    control_fails
+        Why the control is expected to fail.
+    costly
+        Whether to run a case's `costly` variants only.
+    """
+    return pytest.mark.parametrize(
+        ("case", "options"),
+        [
+            pytest.param(
+                case,
+                case.variants[variant],
+                id=f"{name}-{variant}",
+                marks=_failing(name, control_fails),
+            )
+            for name, case in SUBJECTS.items()
+            for variant in (case.costly if costly else case.variants)
+        ],
+    )
+
+
+def _failing(name: str, reason: str | None) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.xfail(reason=reason, strict=True)] if reason and name in CONTROL else []
 
 
 def built(case: Case, params: Any, **options: Any) -> Any:

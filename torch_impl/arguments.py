@@ -33,7 +33,12 @@ def check_scalar(name: str, value: object, allowed: Callable[[float], bool], exp
         return
     if value.numel() != 1:
         raise ValueError(f"Tensor {name} must be 1-element")
-    check_number(name, value.item(), allowed, expected)
+    check_number(name, as_number(value), allowed, expected)
+
+
+def as_number(value: float | Tensor) -> float:
+    """Return the number that is given, or that a tensor holds."""
+    return float(value.detach().item()) if isinstance(value, Tensor) else value
 
 
 def check_at_least_zero(name: str, value: object) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT, StateDict
 
 from .arguments import (
+    as_number,
     check_at_least_zero,
     check_flag,
     check_fraction,
@@ -212,7 +213,7 @@ def _velocity_std(options: dict[str, Any]) -> float:
     """Return V₀'s standard deviation: α/η unless the group says it, 0 for η = 0."""
     if "velocity_std" in options:
         return options["velocity_std"]  # type: ignore[no-any-return]
-    lr = float(options["lr"])
+    lr = as_number(options["lr"])
     return options["alpha"] / lr if lr > 0 else 0.0
 
 

@@ -14,6 +14,7 @@ from torch.optim.optimizer import ParamsT
 
 from .adam import propose_adam
 from .arguments import (
+    as_number,
     check_at_least_zero,
     check_betas,
     check_flag,
@@ -334,7 +335,7 @@ def _check_parameters(group: dict[str, Any]) -> None:
     if group["relativistic_mode"] != "per_component":
         refuse_flattened(group)
     check_representable(group, ("lr", "eps", "weight_decay"))
-    c = float(group["speed_limit"])
+    c = as_number(group["speed_limit"])
     for param in group["params"]:
         if round_toward_zero(c, working_dtype(param)) == 0:
             raise ValueError(

@@ -1,15 +1,15 @@
-"""What every optimizer of the package does with every kind of parameter, on both paths."""
+"""What an optimizer does with every kind of parameter and gradient, on both paths."""
 
 import pytest
 import torch
 
-from tests.cases import CASES, Case, Options
-from tests.steps import PATHS, VARIANTS, built, normal, trained
+from tests.cases import SUBJECTS, Case, Options
+from tests.steps import PATHS, built, every_class, everyone, normal, trained
 
-pytestmark = pytest.mark.filterwarnings("ignore:law=")
+pytestmark = [pytest.mark.filterwarnings("ignore:law="), pytest.mark.contract("tensors")]
 
 
-@VARIANTS
+@everyone()
 def test_foreach_and_single_agree(case: Case, options: Options) -> None:
     """Bit for bit: both paths run the same operations in the same order."""
     params = [normal((3, 4), 1), normal((), 2), normal((2, 0), 3), normal(7, 4, torch.float32)]
@@ -24,7 +24,7 @@ def test_foreach_and_single_agree(case: Case, options: Options) -> None:
         torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
-@VARIANTS
+@everyone()
 @PATHS
 def test_foreach_issues_foreach_operations(case: Case, options: Options, foreach: bool) -> None:
     params = [normal(3, 1), normal(4, 2)]
@@ -34,7 +34,7 @@ def test_foreach_issues_foreach_operations(case: Case, options: Options, foreach
     assert any("_foreach_" in name for name in names) == foreach
 
 
-@VARIANTS
+@everyone()
 @PATHS
 def test_layout_does_not_matter(case: Case, options: Options, foreach: bool) -> None:
     plain = [normal((2, 3, 4, 5), 1), normal((4, 6), 2)]
@@ -55,7 +55,7 @@ def test_layout_does_not_matter(case: Case, options: Options, foreach: bool) -> 
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)  # sums in another order
 
 
-@VARIANTS
+@everyone()
 @PATHS
 def test_complex_parameters_step_as_pairs_of_reals(
     case: Case, options: Options, foreach: bool
@@ -78,15 +78,15 @@ def test_complex_parameters_step_as_pairs_of_reals(
     torch.testing.assert_close(beside, beside_real, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", CASES)
+@every_class("torch.optim views what is conjugated as real, which raises")
 def test_a_conjugated_gradient_is_read_as_what_it_stands_for(name: str) -> None:
     param, grad = normal(3, 1, torch.complex64), normal(3, 2, torch.complex64)
-    (expected,) = trained(CASES[name], [param], lambda _: [grad.conj().resolve_conj()])
-    (actual,) = trained(CASES[name], [param], lambda _: [grad.conj()])
+    (expected,) = trained(SUBJECTS[name], [param], lambda _: [grad.conj().resolve_conj()])
+    (actual,) = trained(SUBJECTS[name], [param], lambda _: [grad.conj()])
     torch.testing.assert_close(actual, expected, rtol=0, atol=0)
 
 
-@VARIANTS
+@everyone("torch.optim keeps the moments in the dtype of the parameter")
 @PATHS
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_narrow_parameters_are_updated_in_32_bits(
@@ -108,7 +108,7 @@ def test_narrow_parameters_are_updated_in_32_bits(
     torch.testing.assert_close(ends[0], ends[1].to(dtype), rtol=0, atol=0)
 
 
-@VARIANTS
+@everyone()
 @PATHS
 def test_gradients_are_only_read(case: Case, options: Options, foreach: bool) -> None:
     leaf = normal(4, 1).requires_grad_()
@@ -120,7 +120,7 @@ def test_gradients_are_only_read(case: Case, options: Options, foreach: bool) ->
     assert torch.equal(leaf.grad, before)
 
 
-@VARIANTS
+@everyone()
 @PATHS
 def test_absent_gradients_and_empty_tensors(case: Case, options: Options, foreach: bool) -> None:
     present, absent, empty = normal(3, 1), normal(3, 2), normal((0, 2), 3)
@@ -137,22 +137,22 @@ def test_absent_gradients_and_empty_tensors(case: Case, options: Options, foreac
 
 
 @PATHS
-@pytest.mark.parametrize("name", CASES)
+@every_class("torch.optim says Adam, and not which gradient it is")
 def test_sparse_gradients_are_refused_before_anything_changes(name: str, foreach: bool) -> None:
     dense, sparse = normal(3, 1).requires_grad_(), normal(3, 2).requires_grad_()
     dense.grad, sparse.grad = normal(3, 3), normal(3, 4).to_sparse()
     before = dense.detach().clone()
-    optimizer = built(CASES[name], [{"params": [dense]}, {"params": [sparse]}], foreach=foreach)
+    optimizer = built(SUBJECTS[name], [{"params": [dense]}, {"params": [sparse]}], foreach=foreach)
     with pytest.raises(RuntimeError, match=rf"{name} does not support sparse gradients: .*\(3,\)"):
         optimizer.step()
     assert torch.equal(dense.detach(), before)
     assert not optimizer.state
 
 
-@pytest.mark.parametrize("name", CASES)
+@every_class()
 def test_closure_is_called_with_gradients_enabled(name: str) -> None:
     leaf = normal(3, 1).requires_grad_()
-    optimizer = built(CASES[name], [leaf])
+    optimizer = built(SUBJECTS[name], [leaf])
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()

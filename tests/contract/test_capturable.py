@@ -1,0 +1,150 @@
+"""``capturable=True``: a step asks the device for nothing, and a CUDA graph can replay it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+import torch.optim.optimizer as optimizer_module
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tests.cases import CASES, Case, Options
+from tests.steps import PATHS, everyone, normal
+
+pytestmark = [pytest.mark.filterwarnings("ignore:law="), pytest.mark.contract("capturable")]
+
+
+@pytest.fixture
+def fake_cuda() -> Iterator[None]:
+    """Tensors without data, on a device that may not exist: whoever reads one raises."""
+    with FakeTensorMode():
+        yield
+
+
+def parameters(device: str = "cuda") -> list[torch.Tensor]:
+    leaves = [
+        torch.empty(5, 3, device=device),
+        torch.empty(7, device=device, dtype=torch.bfloat16),
+        torch.empty(4, device=device, dtype=torch.complex64),
+        torch.empty(0, device=device),
+    ]
+    for leaf in leaves:
+        leaf.requires_grad_().grad = torch.empty_like(leaf)
+    return leaves
+
+
+MORE: dict[str, list[Options]] = {
+    "RelativisticAdam": [
+        {"adaptive_speed": True, "speed_unit": "relative", "weight_decay": 0.1},
+        {"speed_unit": "rms", "amsgrad": True, "maximize": True},
+    ],
+    "RelativisticAdamW": [{"adaptive_speed": True, "speed_unit": "relative", "amsgrad": True}, {}],
+    "Gravity": [{"weight_decay": 0.1}, {"maximize": True}],
+    "AdamW": [{"maximize": True}, {}],  # its amsgrad copies as fake tensors cannot without CUDA
+}
+
+
+@everyone()
+@PATHS
+@pytest.mark.parametrize("more", [0, 1])
+@pytest.mark.usefixtures("fake_cuda")
+def test_a_step_never_waits_for_the_device(
+    case: Case, options: Options, foreach: bool, more: int
+) -> None:
+    options = {**options, **MORE[case.optimizer.__name__][more]}
+    leaves = parameters()
+    optimizer = case.optimizer(leaves, capturable=True, foreach=foreach, **options)
+    for _ in range(2):
+        optimizer.step()
+    for state in optimizer.state.values():
+        assert all(value.device.type == "cuda" for value in state.values())
+
+
+@everyone()
+@PATHS
+@pytest.mark.usefixtures("fake_cuda")
+def test_nor_does_it_with_options_that_are_tensors(
+    case: Case, options: Options, foreach: bool
+) -> None:
+    """Tensors on the device; torch's foreach path reads betas on the device, and is not asked."""
+    tensors: Options = {"lr": 0.1}
+    if case.optimizer.__name__ in CASES:
+        names = ("beta",) if case.optimizer.__name__ == "Gravity" else ("speed_limit",)
+        tensors |= dict.fromkeys((*names, "weight_decay"), 0.1)
+    optimizer = case.optimizer(parameters(), capturable=True, foreach=foreach, **options)
+    for name, value in tensors.items():
+        optimizer.param_groups[0][name] = torch.full((), value, device="cuda")
+    for _ in range(2):
+        optimizer.step()
+
+
+class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Records the names of the operations that are carried out."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.add(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@everyone()
+@pytest.mark.usefixtures("fake_cuda")
+def test_foreach_is_the_default_on_cuda(
+    case: Case, options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    types = [*optimizer_module._foreach_supported_types, FakeTensor]  # fake ones stand for plain
+    monkeypatch.setattr(optimizer_module, "_foreach_supported_types", types)
+    optimizer = case.optimizer(parameters(), capturable=True, **options)
+    with Operations() as operations:
+        optimizer.step()
+    assert any("_foreach_" in name for name in operations.names)
+
+
+@everyone("torch.optim asserts that capturable is for accelerators")
+@PATHS
+def test_a_capturable_step_is_the_plain_one(case: Case, options: Options, foreach: bool) -> None:
+    ends = []
+    for capturable in (False, True):
+        leaf = normal(5, 1).requires_grad_()
+        optimizer = case.optimizer(
+            [leaf], lr=0.3, foreach=foreach, capturable=capturable, **options
+        )
+        for step in range(4):
+            leaf.grad = normal(5, step)
+            torch.manual_seed(0)  # for V₀, drawn in the first step
+            optimizer.step()
+        assert optimizer.state[leaf]["step"].item() == 4
+        ends.append(leaf.detach())
+    # The corrections are formed in float64 either way: some roundings a step.
+    torch.testing.assert_close(*ends, rtol=1e-13, atol=1e-13)
+
+
+@everyone()
+@PATHS
+def test_a_cuda_graph_replays_the_step(case: Case, options: Options, foreach: bool) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("NOT CHECKED: no CUDA device to capture and replay a graph on")
+    ends = []
+    for graphed in (False, True):
+        leaf = normal((64, 32), 1, torch.float32).cuda().requires_grad_()
+        leaf.grad = torch.zeros_like(leaf)
+        torch.manual_seed(0)
+        optimizer = case.optimizer([leaf], lr=0.1, foreach=foreach, capturable=True, **options)
+        graph = torch.cuda.CUDAGraph()
+        for step in range(6):
+            leaf.grad.copy_(normal(leaf.shape, step, torch.float32))
+            if graphed and step == 3:
+                with torch.cuda.graph(graph):
+                    optimizer.step()
+            if graphed and step >= 3:
+                graph.replay()
+            else:
+                optimizer.step()
+        torch.cuda.synchronize()
+        assert optimizer.state[leaf]["step"].item() == 6
+        ends.append(leaf.detach())
+    torch.testing.assert_close(*ends, rtol=0, atol=0)
