@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from typing import Any, ClassVar, overload
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ class FirstOrderOptimizer(Optimizer, ABC):
     State buffers have the shape and memory format of their parameter and at least 32 bits;
     ``step`` counts a parameter's own updates.
     """
+
+    _needed_buffers: ClassVar[Sequence[str]]
+    """The state buffers without which a parameter's state is not this optimizer's."""
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -55,9 +58,9 @@ class FirstOrderOptimizer(Optimizer, ABC):
     def _advance(self) -> None:
         """Update every parameter that has a gradient."""
 
-    @abstractmethod
-    def _buffer_keys(self, group: dict[str, Any]) -> Sequence[str]:
+    def _buffer_keys(self, _group: dict[str, Any]) -> Sequence[str]:
         """Return the names of the state buffers of a group's parameters."""
+        return self._needed_buffers
 
     @abstractmethod
     def _new_buffer(self, param: Tensor, group: dict[str, Any]) -> Tensor:
@@ -141,10 +144,10 @@ class FirstOrderOptimizer(Optimizer, ABC):
         loaded: list[StateDict] = []
 
         def check(_: Optimizer, candidate: StateDict) -> StateDict:
-            candidate = self._converted(candidate)
             for group in candidate["param_groups"]:
                 self._check_options({**self.defaults, **group, "fused": None})
-            check_state(self, candidate, self._buffer_keys)
+            candidate = self._converted(candidate)
+            check_state(self, candidate, self._needed_buffers)
             loaded.append(candidate)
             return candidate
 

@@ -6,7 +6,7 @@ Notation: θ the parameter, g its gradient, G = max|g| over the tensor, m the ma
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -83,6 +83,8 @@ class Gravity(FirstOrderOptimizer):
     >>> [round(w, 4) for w in weight.tolist()]
     [-0.0588, -0.1]
     """
+
+    _needed_buffers: ClassVar[Sequence[str]] = ("v",)
 
     def __init__(
         self,
@@ -165,9 +167,6 @@ class Gravity(FirstOrderOptimizer):
             for batch in waiting:
                 _step(batch, [next(whole).to(batch.grads[0].dtype) for _ in batch.owners])
 
-    def _buffer_keys(self, _group: dict[str, Any]) -> Sequence[str]:
-        return ("v",)
-
     def _new_buffer(self, param: Tensor, group: dict[str, Any]) -> Tensor:
         """Return V₀; every process draws the whole of a tensor that is divided among them."""
         dtype, std = state_dtype(param), group["velocity_std"]
@@ -200,7 +199,7 @@ class Gravity(FirstOrderOptimizer):
         """Return a state dict of the published code, whose groups count t, with steps."""
         state, groups = dict(state_dict["state"]), []
         for group in state_dict["param_groups"]:
-            converted = {"velocity_std": _velocity_std(group), **group}
+            converted = {"velocity_std": _velocity_std({**self.defaults, **group}), **group}
             t = converted.pop("t", None)
             for key in group["params"] if t is not None else ():
                 if key in state:

@@ -52,12 +52,16 @@ class Law:
         limit
             c ≥ 0 in the dtype of ``update`` and broadcastable to it; ∞ is no limit.
         """
-        size = update.abs()
-        slow, fast = torch.minimum(size, limit), torch.maximum(size, limit)
-        quotient = (slow / fast).nan_to_num_(nan=0.0)  # 0/0 and ∞/∞; a NaN entry is in slow too
+        slow = update.abs()
+        two_formulas = self.above is not self.below
+        is_slow = slow < limit if two_formulas else None
+        fast = torch.maximum(slow, limit)
+        slow.clamp_(max=limit)
+        quotient = torch.div(slow, fast, out=fast)
+        quotient.nan_to_num_(nan=0.0)  # 0/0 and ∞/∞; a NaN entry is in slow too
         limited = self.below(slow, quotient)
-        if self.above is not self.below:
-            limited = torch.where(size < limit, limited, self.above(slow, quotient))
+        if is_slow is not None:
+            limited = torch.where(is_slow, limited, self.above(slow, quotient))
         return limited.copysign_(update)
 
     def limit_entries_recorded(self, update: Tensor, limit: Tensor) -> Tensor:

@@ -122,6 +122,7 @@ class RelativisticAdam(FirstOrderOptimizer):
     """
 
     _decoupled_weight_decay: ClassVar[bool] = False
+    _needed_buffers: ClassVar[Sequence[str]] = ("exp_avg", "exp_avg_sq")
 
     def __init__(
         self,
@@ -234,8 +235,8 @@ class RelativisticAdam(FirstOrderOptimizer):
         batch.write("param", arithmetic.add(batch.params, updates, -1))
 
     def _buffer_keys(self, group: dict[str, Any]) -> Sequence[str]:
-        moments = ("exp_avg", "exp_avg_sq")
-        return (*moments, "max_exp_avg_sq") if group["amsgrad"] else moments
+        largest = ("max_exp_avg_sq",) if group["amsgrad"] else ()
+        return (*self._needed_buffers, *largest)
 
     def _new_buffer(self, param: Tensor, _group: dict[str, Any]) -> Tensor:
         dtype = state_dtype(param)

@@ -1,6 +1,6 @@
 """Saved state: is it this optimizer's, and does it keep its precision when it is loaded."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -34,16 +34,13 @@ def saved_parameters(optimizer: Optimizer, state_dict: StateDict) -> Iterator[Sa
                 yield Saved(param, saved_group, state, f"of parameter {name} in group {i}")
 
 
-def check_state(
-    optimizer: Optimizer, state_dict: StateDict, keys: Callable[[dict[str, Any]], Sequence[str]]
-) -> None:
-    """Raise ValueError unless every state has a step and the buffers ``keys`` names for its group.
+def check_state(optimizer: Optimizer, state_dict: StateDict, needed: Sequence[str]) -> None:
+    """Raise ValueError unless every state has a step and the buffers that are ``needed``.
 
     A buffer must be a tensor in the shape of its parameter.
     """
     for saved in saved_parameters(optimizer, state_dict):
-        needed = ("step", *keys(saved.group))
-        missing = [key for key in needed if key not in saved.state]
+        missing = [key for key in ("step", *needed) if key not in saved.state]
         if missing:
             raise ValueError(
                 f"state {saved.name} has keys {sorted(map(str, saved.state))}: expected "

@@ -12,6 +12,8 @@ import reference
 from tests.cases import CASES, Options
 from torch_impl import Gravity, RelativisticAdam, RelativisticAdamW
 
+pytestmark = pytest.mark.contract("options")
+
 ERRORS = [
     pytest.param(name, options, message, id=f"{name}-{options}")
     for name, case in CASES.items()

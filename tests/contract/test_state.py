@@ -9,14 +9,18 @@ import pytest
 import relativistic_adam
 import torch
 
-from tests.cases import CASES, Case, Options, float64
-from tests.steps import VARIANTS, built, normal
-from torch_impl import RelativisticAdam, RelativisticAdamW
+import reference
+from tests.cases import CASES, SUBJECTS, Case, Options, float64
+from tests.steps import built, every_class, everyone, normal
+from torch_impl import Gravity, RelativisticAdam, RelativisticAdamW
 
-pytestmark = pytest.mark.filterwarnings("ignore:law=")
+pytestmark = [pytest.mark.filterwarnings("ignore:law="), pytest.mark.contract("state")]
+
+NARROW = "torch.optim keeps and loads the moments in the dtype of the parameter"
+ACCEPTS = "torch.optim accepts it, and fails later inside step"
 
 
-@VARIANTS
+@everyone()
 def test_saved_state_continues_bit_for_bit(case: Case, options: Options) -> None:
     def run(steps: range, leaf: torch.Tensor, optimizer: Any) -> None:
         for step in steps:
@@ -39,7 +43,7 @@ def test_saved_state_continues_bit_for_bit(case: Case, options: Options) -> None
     assert torch.equal(leaf, third_leaf)
 
 
-@pytest.mark.parametrize("name", CASES)
+@every_class(NARROW)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 def test_state_of_narrow_parameters_stays_wide(name: str, dtype: torch.dtype) -> None:
     """A second moment of 1e-12 is 0 in binary16, and the step after it NaN."""
@@ -49,10 +53,10 @@ def test_state_of_narrow_parameters_stays_wide(name: str, dtype: torch.dtype) ->
         optimizer.step()
 
     leaf = torch.ones(3, dtype=dtype).requires_grad_()
-    optimizer = built(CASES[name], [leaf], lr=1e-3)
+    optimizer = built(SUBJECTS[name], [leaf], lr=1e-3)
     step(leaf, optimizer)
     other = leaf.detach().clone().requires_grad_()
-    restored = built(CASES[name], [other], lr=1e-3)
+    restored = built(SUBJECTS[name], [other], lr=1e-3)
     restored.load_state_dict(optimizer.state_dict())
     assert all(value.dtype == torch.float32 for value in restored.state[other].values())
     for _ in range(3):
@@ -62,42 +66,42 @@ def test_state_of_narrow_parameters_stays_wide(name: str, dtype: torch.dtype) ->
     assert leaf.isfinite().all()
 
 
-@pytest.mark.parametrize("name", CASES)
+@every_class(NARROW)
 def test_state_that_was_saved_narrow_is_widened(name: str) -> None:
     leaf = torch.ones(3, dtype=torch.bfloat16).requires_grad_()
     leaf.grad = torch.ones_like(leaf)
-    optimizer = built(CASES[name], [leaf])
+    optimizer = built(SUBJECTS[name], [leaf])
     optimizer.step()
     saved = optimizer.state_dict()
     for key, value in saved["state"][0].items():
         saved["state"][0][key] = value.to(torch.bfloat16)
-    restored = built(CASES[name], [leaf])
+    restored = built(SUBJECTS[name], [leaf])
     restored.load_state_dict(saved)
     assert all(value.dtype == torch.float32 for value in restored.state[leaf].values())
 
 
-@pytest.mark.parametrize("name", CASES)
+@every_class("torch.optim loads the very tensors, and steps in them")
 def test_loaded_state_is_a_copy(name: str) -> None:
     leaf = normal(3, 1).requires_grad_()
     leaf.grad = normal(3, 2)
-    optimizer = built(CASES[name], [leaf])
+    optimizer = built(SUBJECTS[name], [leaf])
     optimizer.step()
     saved = optimizer.state_dict()
     before = copy.deepcopy(saved)
     other = normal(3, 1).requires_grad_()
     other.grad = normal(3, 3)
-    restored = built(CASES[name], [other])
+    restored = built(SUBJECTS[name], [other])
     restored.load_state_dict(saved)
     restored.step()
     for key, value in before["state"][0].items():
         assert torch.equal(saved["state"][0][key], value)
 
 
-@pytest.mark.parametrize("name", CASES)
+@every_class(ACCEPTS)
 def test_state_of_another_shape_is_refused(name: str) -> None:
     def stepped(shape: Any) -> Any:
         leaves = [normal(2, 1).requires_grad_(), normal(shape, 2).requires_grad_()]
-        optimizer = built(CASES[name], [{"params": [leaf]} for leaf in leaves])
+        optimizer = built(SUBJECTS[name], [{"params": [leaf]} for leaf in leaves])
         for leaf in leaves:
             leaf.grad = torch.ones_like(leaf)
         optimizer.step()
@@ -114,18 +118,18 @@ def test_state_of_another_shape_is_refused(name: str) -> None:
         assert all(torch.equal(after["state"][i][key], value) for key, value in state.items())
 
 
-@pytest.mark.parametrize("name", CASES)
+@every_class()
 def test_state_of_other_groups_is_refused_as_torch_does(name: str) -> None:
-    one = built(CASES[name], [{"params": [torch.zeros(1)]}, {"params": [torch.zeros(1)]}])
-    two = built(CASES[name], [torch.zeros(1), torch.zeros(1)])
+    one = built(SUBJECTS[name], [{"params": [torch.zeros(1)]}, {"params": [torch.zeros(1)]}])
+    two = built(SUBJECTS[name], [torch.zeros(1), torch.zeros(1)])
     with pytest.raises(ValueError, match="different number of parameter groups"):
         two.load_state_dict(one.state_dict())
 
 
-@pytest.mark.parametrize("name", CASES)
+@every_class()
 def test_a_pickled_optimizer_continues(name: str) -> None:
     leaf = normal(3, 1).requires_grad_()
-    optimizer = built(CASES[name], [leaf])
+    optimizer = built(SUBJECTS[name], [leaf])
     optimizer.param_groups[0].pop("maximize")  # as if saved before the option was added
     other = pickle.loads(pickle.dumps(optimizer))  # noqa: S301
     assert other.param_groups[0]["maximize"] is False
@@ -156,15 +160,195 @@ def test_a_checkpoint_of_relativistic_adam_1_0_0_continues(cls: Any, mode: str) 
     torch.testing.assert_close(float64(other), float64(leaf), rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("name", CASES)
+@every_class()
 def test_a_parameter_saved_before_its_first_step_starts_anew(name: str) -> None:
     leaves = [normal(3, 1).requires_grad_(), normal(3, 2).requires_grad_()]
-    optimizer = built(CASES[name], leaves)
+    optimizer = built(SUBJECTS[name], leaves)
     leaves[0].grad = normal(3, 3)
     optimizer.step()
-    restored = built(CASES[name], leaves)
+    restored = built(SUBJECTS[name], leaves)
     restored.load_state_dict(optimizer.state_dict())
     assert list(restored.state) == [leaves[0]]
     leaves[1].grad = normal(3, 4)
     restored.step()
     assert [float(restored.state[leaf]["step"]) for leaf in leaves] == [2, 1]
+
+
+@every_class(ACCEPTS)
+def test_state_of_another_optimizer_is_refused(name: str) -> None:
+    leaf = normal(3, 1).requires_grad_()
+    leaf.grad = normal(3, 2)
+    other = torch.optim.SGD([leaf], lr=0.1, momentum=0.9)
+    other.step()
+    optimizer = built(SUBJECTS[name], [leaf])
+    with pytest.raises(ValueError, match=r"parameter 0 in group 0 has keys \['momentum_buffer'\]"):
+        optimizer.load_state_dict(other.state_dict())
+    assert not optimizer.state
+
+
+@every_class(ACCEPTS)
+def test_a_refusal_names_the_parameter_by_its_name(name: str) -> None:
+    def stepped(shape: Any) -> Any:
+        layer = torch.nn.Linear(*shape)
+        optimizer = built(SUBJECTS[name], layer.named_parameters())
+        layer(torch.ones(shape[0])).sum().backward()
+        optimizer.step()
+        return optimizer
+
+    with pytest.raises(ValueError, match=r"of parameter weight in group 0 has shape \(3, 2\)"):
+        stepped((4, 3)).load_state_dict(stepped((2, 3)).state_dict())
+
+
+@every_class("torch.optim does not look at loaded options")
+def test_options_that_are_not_valid_are_refused_at_load(name: str) -> None:
+    optimizer = built(SUBJECTS[name], [torch.zeros(2)])
+    saved = optimizer.state_dict()
+    saved["param_groups"][0]["lr"] = -1.0
+    with pytest.raises(ValueError, match=r"lr=-1\.0: expected a finite number >= 0"):
+        optimizer.load_state_dict(saved)
+    assert optimizer.param_groups[0]["lr"] > 0
+
+
+@every_class()
+@pytest.mark.parametrize("order", ["built", "loaded"])
+def test_buffers_lie_in_memory_as_their_parameter(name: str, order: str) -> None:
+    leaf = normal((2, 3, 4, 5), 1)
+    strided = leaf.contiguous(memory_format=torch.channels_last).requires_grad_()
+    strided.grad = torch.ones_like(strided)
+    optimizer = built(SUBJECTS[name], [strided])
+    optimizer.step()
+    if order == "loaded":
+        saved = copy.deepcopy(optimizer.state_dict())
+        optimizer = built(SUBJECTS[name], [strided])
+        optimizer.load_state_dict(saved)
+    for key, value in optimizer.state[strided].items():
+        assert key == "step" or value.stride() == strided.stride()
+
+
+@every_class("torch.optim keeps the layout that was saved")
+def test_loaded_buffers_take_the_layout_of_their_parameter(name: str) -> None:
+    plain = normal((2, 3, 4, 5), 1).requires_grad_()
+    plain.grad = normal(plain.shape, 2)
+    optimizer = built(SUBJECTS[name], [plain])
+    optimizer.step()
+    strided = plain.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
+    restored = built(SUBJECTS[name], [strided])
+    restored.load_state_dict(optimizer.state_dict())
+    for key, value in restored.state[strided].items():
+        assert torch.equal(value, optimizer.state[plain][key])
+        assert key == "step" or value.stride() == strided.stride()
+
+
+@every_class()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_state_follows_the_dtype_of_its_parameter(name: str, dtype: torch.dtype) -> None:
+    other = torch.float32 if dtype == torch.float64 else torch.float64
+    leaf = normal(3, 1, other).requires_grad_()
+    leaf.grad = normal(3, 2, other)
+    optimizer = built(SUBJECTS[name], [leaf])
+    optimizer.step()
+    converted = leaf.detach().to(dtype).requires_grad_()
+    restored = built(SUBJECTS[name], [converted])
+    restored.load_state_dict(optimizer.state_dict())
+    assert all(v.dtype == dtype for k, v in restored.state[converted].items() if k != "step")
+    converted.grad = normal(3, 3, dtype)
+    restored.step()
+    assert converted.isfinite().all()
+
+
+@every_class()
+def test_an_integer_step_is_converted(name: str) -> None:
+    """As in a checkpoint, and in an optimizer pickled whole."""
+    leaf = normal(3, 1).requires_grad_()
+    leaf.grad = normal(3, 2)
+    optimizer = built(SUBJECTS[name], [leaf])
+    optimizer.step()
+    saved = optimizer.state_dict()
+    saved["state"][0]["step"] = 7
+    optimizer.load_state_dict(saved)
+    assert torch.equal(optimizer.state[leaf]["step"], torch.tensor(7.0))
+    optimizer.state[leaf]["step"] = 7
+    unpickled = pickle.loads(pickle.dumps(optimizer))  # noqa: S301
+    (state,) = unpickled.state.values()
+    assert torch.equal(state["step"], torch.tensor(7.0))
+
+
+@every_class()
+def test_hooks_around_saving_and_loading(name: str) -> None:
+    """A hook before loading may rewrite the state; one after it sees what was loaded."""
+    leaf = normal(3, 1).requires_grad_()
+    leaf.grad = normal(3, 2)
+    optimizer = built(SUBJECTS[name], [leaf])
+    optimizer.step()
+    calls: list[str] = []
+    optimizer.register_state_dict_pre_hook(lambda _: calls.append("before saving"))
+    optimizer.register_state_dict_post_hook(lambda _, saved: {**saved, "author": "hook"})
+    saved = optimizer.state_dict()
+    assert saved.pop("author") == "hook"
+    renamed = {"state": {"weight": saved["state"][0]}, "param_groups": saved["param_groups"]}
+    restored = built(SUBJECTS[name], [leaf])
+    restored.register_load_state_dict_pre_hook(
+        lambda _, loaded: {**loaded, "state": {0: loaded["state"]["weight"]}}
+    )
+    restored.register_load_state_dict_post_hook(
+        lambda loaded: calls.append(str(loaded.state[leaf]["step"].item()))
+    )
+    for _ in range(2):  # what loading registers for itself is gone after it
+        restored.load_state_dict(renamed)
+    assert calls == ["before saving", "1.0", "1.0"]
+
+
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("name", ["RelativisticAdam", "RelativisticAdamW"])
+def test_a_checkpoint_of_torchs_adam_continues(name: str, amsgrad: bool) -> None:
+    """Without a limit, and on torch's foreach path, it goes on as it would have there."""
+    peer = getattr(torch.optim, name.removeprefix("Relativistic"))
+    leaf = normal(4, 1).requires_grad_()
+    old = peer([leaf], lr=0.1, amsgrad=amsgrad, foreach=True)
+    for step in range(3):
+        leaf.grad = normal(4, step)
+        old.step()
+    other = leaf.detach().clone().requires_grad_()
+    new = CASES[name].optimizer([other], speed_limit=float("inf"))
+    new.load_state_dict(old.state_dict())
+    assert new.param_groups[0]["amsgrad"] is amsgrad
+    leaf.grad = other.grad = normal(4, 9)
+    old.step()
+    new.step()
+    torch.testing.assert_close(other, leaf, rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["RelativisticAdam"])
+def test_amsgrad_can_be_switched_on(name: str) -> None:
+    """The largest v so far starts from the next one."""
+    leaf = normal(4, 1).requires_grad_()
+    optimizer = CASES[name].optimizer([leaf])
+    for amsgrad in (False, True):
+        optimizer.param_groups[0]["amsgrad"] = amsgrad
+        leaf.grad = normal(4, 2)
+        optimizer.step()
+    state = optimizer.state[leaf]
+    assert torch.equal(state["max_exp_avg_sq"], state["exp_avg_sq"])
+
+
+@pytest.mark.parametrize("cls", [Gravity])
+def test_a_checkpoint_of_the_published_gravity_continues(cls: Any) -> None:
+    """Its groups count t; V may be there before the first step."""
+    values, grads = [normal(3, i) for i in (1, 2)], [normal(3, i) for i in (3, 4)]
+    velocities = [normal(3, 5), normal(3, 6)]
+    group = {"lr": 0.2, "alpha": 0.01, "beta": 0.9, "t": 4, "params": [0, 1]}
+    saved = {"state": {i: {"v": v} for i, v in enumerate(velocities)}, "param_groups": [group]}
+    leaves = [value.clone().requires_grad_() for value in values]
+    optimizer = cls(leaves)
+    optimizer.load_state_dict(saved)
+    loaded = optimizer.param_groups[0]
+    assert (loaded["lr"], loaded["velocity_std"], "t" in loaded) == (0.2, 0.01 / 0.2, False)
+    for leaf, grad in zip(leaves, grads, strict=True):
+        leaf.grad = grad
+    optimizer.step()
+    states = [reference.GravityState(4, float64(v)) for v in velocities]
+    expected, _ = reference.gravity_step(
+        [float64(v) for v in values], [float64(g) for g in grads], states, lr=0.2, beta=0.9
+    )
+    for leaf, value in zip(leaves, expected, strict=True):
+        torch.testing.assert_close(leaf.detach(), torch.from_numpy(value), rtol=1e-14, atol=1e-15)

@@ -1,0 +1,70 @@
+"""How much memory a step takes beside parameters, gradients and state, as on torch's own paths.
+
+Counted are the bytes of every tensor that an operation returns, while it lives; what a kernel
+allocates and frees inside is not seen.
+"""
+
+import weakref
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from tests.cases import CONTROL, Case, Options
+from tests.steps import PATHS, built, everyone
+
+pytestmark = [pytest.mark.filterwarnings("ignore:law="), pytest.mark.contract("memory")]
+
+TENSORS, ENTRIES = 20, 10_000
+BYTES_OF_ONE = ENTRIES * 4
+
+
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of the storages that were made inside it and still live; keeps the peak."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.live: dict[int, int] = {}
+        self.peak: int = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = {t.untyped_storage()._cdata for t in tree_leaves(args) if torch.is_tensor(t)}
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if torch.is_tensor(tensor):
+                storage = tensor.untyped_storage()
+                if storage._cdata not in given and storage._cdata not in self.live:
+                    self.live[storage._cdata] = storage.nbytes()
+                    weakref.finalize(storage, self.live.pop, storage._cdata, None)
+        self.peak = max(self.peak, sum(self.live.values()))
+        return result
+
+
+def peak_of_a_step(case: Case, **options: Any) -> int:
+    leaves = [torch.zeros(ENTRIES, requires_grad=True) for _ in range(TENSORS)]
+    optimizer = built(case, leaves, **options)
+    for _ in range(2):
+        for leaf in leaves:
+            leaf.grad = torch.ones_like(leaf)
+        with LiveBytes() as memory:
+            optimizer.step()
+    return int(memory.peak)
+
+
+@everyone()
+@PATHS
+def test_peak_memory_of_a_step(case: Case, options: Options, foreach: bool) -> None:
+    """foreach: one intermediate as large as the parameters. One by one: two as large as a tensor
+    (torch.optim.AdamW: three), but for "global", which must know every update before it applies one.
+
+    To limit entries takes up to 7.5 more of one tensor's size, its square root in binary64.
+    """
+    mode = options.get("relativistic_mode")
+    of_all = foreach or (mode == "global" and options["law"] != "newtonian")
+    tensors: float = TENSORS if of_all else 3 if case is CONTROL["AdamW"] else 2
+    if mode == "per_component":
+        tensors += 7.5
+    scalars = 200 * TENSORS
+    assert peak_of_a_step(case, foreach=foreach, **options) <= tensors * BYTES_OF_ONE + scalars
