@@ -57,7 +57,7 @@ def peak_of_a_step(case: Case, **options: Any) -> int:
 @PATHS
 def test_peak_memory_of_a_step(case: Case, options: Options, foreach: bool) -> None:
     """foreach: one intermediate as large as the parameters. One by one: two as large as a tensor
-    (torch.optim.AdamW: three), but for "global", which must know every update before it applies one.
+    (torch.optim.AdamW: three), but for "global", which must know every update before the first.
 
     To limit entries takes up to 7.5 more of one tensor's size, its square root in binary64.
     """

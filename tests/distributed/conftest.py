@@ -1,0 +1,3 @@
+"""The worker is a program that the tests start, not a module of doctests."""
+
+collect_ignore = ["worker.py"]
