@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from . import contract
 from .demo import digits_rows, markdown, read, regression_rows, write_atomically
 
 ROOT = Path(__file__).parents[1]
@@ -12,7 +13,11 @@ RESULTS = ROOT / "paper" / "results"
 def blocks() -> dict[str, str]:
     """Return what stands between the README's markers, by marker."""
     results = read(RESULTS)
+    counted = contract.read(RESULTS)
     return {
+        "contract-environment": contract.environment(counted),
+        "contract-works-with": markdown(contract.works_with_rows(counted)),
+        "contract-distributed": markdown(contract.distributed_rows(counted)),
         "demo-regression": markdown(regression_rows(results)),
         "demo-digits": markdown(digits_rows(results)),
     }

@@ -48,7 +48,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        if not torch.compiler.is_compiling():
+        if not torch.compiler.is_compiling():  # pragma: no branch: what is compiled is not seen
             self._check_capture()
             refuse_sparse_gradients(self)
         self._advance()

@@ -98,8 +98,6 @@ class Measure(NamedTuple):
 
 def limit_entries(proposal: Proposal) -> None:
     """Limit every entry by itself."""
-    if proposal.unlimited:
-        return
     law = proposal.law
     apply = law.limit_entries_recorded if proposal.arithmetic.recorded else law.limit_entries
     device, dtype = proposal.updates[0].device, proposal.updates[0].dtype

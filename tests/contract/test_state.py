@@ -333,14 +333,15 @@ def test_amsgrad_can_be_switched_on(name: str) -> None:
 
 @pytest.mark.parametrize("cls", [Gravity])
 def test_a_checkpoint_of_the_published_gravity_continues(cls: Any) -> None:
-    """Its groups count t; V may be there before the first step."""
+    """Its groups count t; a parameter may have been saved without state."""
     values, grads = [normal(3, i) for i in (1, 2)], [normal(3, i) for i in (3, 4)]
     velocities = [normal(3, 5), normal(3, 6)]
-    group = {"lr": 0.2, "alpha": 0.01, "beta": 0.9, "t": 4, "params": [0, 1]}
+    group = {"lr": 0.2, "alpha": 0.01, "beta": 0.9, "t": 4, "params": [0, 1, 2]}
     saved = {"state": {i: {"v": v} for i, v in enumerate(velocities)}, "param_groups": [group]}
     leaves = [value.clone().requires_grad_() for value in values]
-    optimizer = cls(leaves)
+    optimizer = cls([*leaves, torch.zeros(1)])
     optimizer.load_state_dict(saved)
+    assert list(optimizer.state) == leaves
     loaded = optimizer.param_groups[0]
     assert (loaded["lr"], loaded["velocity_std"], "t" in loaded) == (0.2, 0.01 / 0.2, False)
     for leaf, grad in zip(leaves, grads, strict=True):

@@ -1,0 +1,121 @@
+"""A world of one process, in this one: what needs no second process to be shown."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
+
+from tests.cases import CASES
+from tests.steps import built, normal
+from torch_impl.sharding import Sharding
+
+with warnings.catch_warnings():  # torch scripts its optimizers for RPC, which is deprecated
+    warnings.simplefilter("ignore")
+    from tests.distributed.worker import SCHEMES
+
+NAMES = pytest.mark.parametrize("name", CASES)
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeviceMesh]:
+    store = tmp_path_factory.mktemp("store") / "store"
+    dist.init_process_group("gloo", init_method=f"file://{store}", rank=0, world_size=1)
+    yield init_device_mesh("cpu", (1,))
+    dist.destroy_process_group()
+
+
+@pytest.mark.usefixtures("mesh")
+@pytest.mark.filterwarnings("ignore")  # torch's engines warn of each other
+@pytest.mark.parametrize("scheme", ["fsdp2", "zero", "mixed"])
+def test_a_world_of_one_is_no_world(scheme: str, tmp_path: Path) -> None:
+    """To the bit, but for a root of a square in what is divided."""
+    for record in SCHEMES[scheme](0, 1, tmp_path):
+        assert record["error"] <= (1e-14 if record["dtype"] == "float64" else 1e-6), record
+
+
+def stepped(name: str, leaf: torch.Tensor) -> Any:
+    optimizer = built(CASES[name], [leaf])
+    leaf.grad = torch.ones_like(leaf)
+    optimizer.step()
+    return optimizer
+
+
+@NAMES
+def test_a_full_state_is_divided_as_its_parameter(name: str, mesh: DeviceMesh) -> None:
+    """Also without torch.distributed.checkpoint, which would divide it before."""
+    value = normal((4, 3), 1)
+    plain = stepped(name, value.clone().requires_grad_())
+    leaf = distribute_tensor(value, mesh, [Shard(0)]).requires_grad_()
+    optimizer = built(CASES[name], [leaf])
+    optimizer.load_state_dict(plain.state_dict())
+    (expected,) = plain.state.values()
+    for key, loaded in optimizer.state[leaf].items():
+        assert isinstance(loaded, DTensor) == (key != "step")
+        whole = loaded.full_tensor() if isinstance(loaded, DTensor) else loaded
+        assert torch.equal(whole, expected[key])
+
+
+@NAMES
+def test_a_divided_state_is_refused_for_a_parameter_that_is_not(
+    name: str, mesh: DeviceMesh
+) -> None:
+    divided = stepped(name, distribute_tensor(normal((4, 3), 1), mesh, [Shard(0)]).requires_grad_())
+    optimizer = built(CASES[name], [normal((4, 3), 1).requires_grad_()])
+    with pytest.raises(ValueError, match="is divided among processes, the parameter is not"):
+        optimizer.load_state_dict(divided.state_dict())
+    assert not optimizer.state
+
+
+@NAMES
+def test_a_gradient_placed_otherwise_is_brought_to_its_parameter(
+    name: str, mesh: DeviceMesh
+) -> None:
+    ends = []
+    for placement in (Replicate(), Shard(0)):
+        leaf = distribute_tensor(normal((4, 3), 1), mesh, [Shard(0)]).requires_grad_()
+        leaf.grad = distribute_tensor(normal((4, 3), 2), mesh, [Shard(0)])
+        with torch.no_grad():
+            leaf.grad = leaf.grad.redistribute(mesh, [placement])
+        built(CASES[name], [leaf]).step()
+        ends.append(leaf.detach().full_tensor())  # type: ignore[attr-defined]
+    assert torch.equal(*ends)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_parameter_of_summands_is_refused(name: str, mesh: DeviceMesh) -> None:
+    """No norm can be taken of a tensor whose parts are still to be added."""
+    leaf = DTensor.from_local(normal((4, 3), 1), mesh, [Partial()]).requires_grad_()
+    leaf.grad = torch.ones_like(leaf)
+    optimizer = built(CASES[name], [leaf])
+    with pytest.raises(ValueError, match="expected no partial one"):
+        optimizer.step()
+
+
+@pytest.mark.parametrize("mode", ["global", "per_param"])
+@pytest.mark.parametrize("gradients", [0, 1])
+def test_who_has_no_gradient_joins_all_the_same(
+    mode: str, gradients: int, mesh: DeviceMesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number of reductions does not depend on which gradients there are."""
+    calls: list[int] = []
+    reduce = Sharding.reduce
+
+    def counted(self: Sharding, values: torch.Tensor, operation: str) -> torch.Tensor:
+        calls.append(values.numel())
+        return reduce(self, values, operation)
+
+    monkeypatch.setattr(Sharding, "reduce", counted)
+    leaves = [
+        distribute_tensor(normal((2, 3), i), mesh, [Shard(0)]).requires_grad_() for i in (1, 2)
+    ]
+    for leaf in leaves[:gradients]:
+        leaf.grad = torch.ones_like(leaf)
+    options = {"relativistic_mode": mode, "speed_unit": "relative"}
+    CASES["RelativisticAdam"].optimizer(leaves, **options).step()
+    assert calls == ([1, 1, 1, 1] if mode == "global" else [2, 2, 2, 2])
