@@ -20,6 +20,7 @@ def propose_adam(batch: Batch) -> list[Tensor]:
     v = arithmetic.mul(batch.read("exp_avg_sq"), beta2)
     v = arithmetic.add_square(v, batch.grads, 1 - beta2)
     batch.write("exp_avg_sq", v)
+    batch.grads = []  # which may be the step's own, as large as the updates that come next
     if batch.group["amsgrad"]:
         v = arithmetic.maximum(batch.read("max_exp_avg_sq"), v)
         batch.write("max_exp_avg_sq", v)

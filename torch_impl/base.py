@@ -1,7 +1,7 @@
 """What the optimizers share: taking a step with or without a closure, and keeping their state."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, overload
 
 import torch
@@ -70,8 +70,8 @@ class FirstOrderOptimizer(Optimizer, ABC):
     def _check_options(self, options: dict[str, Any]) -> None:
         """Raise ValueError, or RuntimeError, if the options of a group are not valid."""
 
-    def _batches(self, group: dict[str, Any]) -> list[Batch]:
-        """Count a step for every parameter of a group that has a gradient; return their batches."""
+    def _batches(self, group: dict[str, Any]) -> Iterator[Batch]:
+        """Count a step for every parameter of a group that has a gradient; yield their batches."""
         params: list[Tensor] = []
         grads: list[Tensor] = []
         steps: list[Tensor] = []

@@ -4,7 +4,7 @@ A batch holds one tensor on the single-tensor path; on the multi-tensor (foreach
 of the group that share a device and a dtype. Of a DTensor it holds this process's part.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -109,8 +109,8 @@ def batches(
     grads: list[Tensor],
     steps: list[Tensor],
     buffers: Mapping[str, list[Tensor]],
-) -> list[Batch]:
-    """Count a step for every parameter and return their batches.
+) -> Iterator[Batch]:
+    """Count a step for every parameter and yield their batches, each made when it is asked for.
 
     Parameters
     ----------
@@ -127,8 +127,8 @@ def batches(
     for i, param in enumerate(params):
         key = (param.device, param.dtype) if foreach else i
         together.setdefault(key, []).append(i)
-    return [
-        Batch(
+    for indices in together.values():
+        yield Batch(
             group,
             [params[i] for i in indices],
             [grads[i] for i in indices],
@@ -136,8 +136,6 @@ def batches(
             {key: [values[i] for i in indices] for key, values in buffers.items()},
             foreach,
         )
-        for indices in together.values()
-    ]
 
 
 def as_real(tensor: Tensor) -> Tensor:

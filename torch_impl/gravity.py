@@ -42,7 +42,7 @@ class Gravity(FirstOrderOptimizer):
         Parameters θ, or parameter groups; every option below but the generator can differ from
         group to group.
     lr
-        Learning rate η ≥ 0.
+        Learning rate η ≥ 0; like β and the decay a number or a one-element tensor.
     alpha
         α ≥ 0: V₀ ~ N(0, (α/η)²), with the η at which the group is added (kept as ``velocity_std``
         in the group; 0 for η = 0). It displaces a weight by about 2.8·α·N(0, 1) in all.
@@ -53,7 +53,8 @@ class Gravity(FirstOrderOptimizer):
     initial_step
         t at the first update: 1 as in the published PyTorch code, 0 as in Keras's.
     generator
-        Source of V₀; None is torch's default. V₀ is drawn at a parameter's first gradient.
+        Source of V₀; None is torch's default. V₀ is drawn at a parameter's first gradient, that of
+        a parameter divided among processes whole in each of them: seed them alike.
     max_step_grad
         "inverse_max" for m = 1/max|g| as published, or κ > 0 for m = κ·max|g|, which makes ζ
         equivariant to the gradient's scale.
@@ -61,11 +62,19 @@ class Gravity(FirstOrderOptimizer):
         Ascend instead of descend.
     foreach
         Whether to use multi-tensor operations; None lets torch choose (yes on CUDA).
+    capturable
+        Whether a step can be captured in a CUDA graph: it reads nothing back to the host.
+    differentiable
+        Whether autograd records the step.
+    fused
+        For torch.optim's signature; there is no fused implementation, so True is refused.
 
     Raises
     ------
     ValueError
         If an argument is not as described; it names the argument, its value and what was expected.
+    RuntimeError
+        If two of ``foreach``, ``differentiable`` and ``fused`` contradict each other.
 
     Notes
     -----

@@ -296,6 +296,22 @@ def test_hooks_around_saving_and_loading(name: str) -> None:
     for _ in range(2):  # what loading registers for itself is gone after it
         restored.load_state_dict(renamed)
     assert calls == ["before saving", "1.0", "1.0"]
+    assert len(restored._optimizer_load_state_dict_pre_hooks) == 1
+    assert len(restored._optimizer_load_state_dict_post_hooks) == 1
+
+
+@every_class(NARROW)
+def test_a_hook_after_loading_sees_the_state_in_full_precision(name: str) -> None:
+    leaf = torch.ones(3, dtype=torch.bfloat16).requires_grad_()
+    leaf.grad = torch.ones_like(leaf)
+    optimizer = built(SUBJECTS[name], [leaf])
+    optimizer.step()
+    seen: list[torch.dtype] = []
+    optimizer.register_load_state_dict_post_hook(
+        lambda loaded: seen.extend(value.dtype for value in loaded.state[leaf].values())
+    )
+    optimizer.load_state_dict(optimizer.state_dict())
+    assert set(seen) == {torch.float32}
 
 
 @pytest.mark.parametrize("amsgrad", [False, True])
