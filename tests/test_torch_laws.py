@@ -29,8 +29,8 @@ from torch_impl.limit import (
 
 BOUNDED = [key for key in LAWS if REFERENCE_LAWS[key].claims["bounded"].holds]
 LIMITS: dict[str, Callable[[Proposal], None]] = {
-    "global": lambda proposal: limit_together([proposal], {}, proposal.unit == "relative"),
-    "per_param": lambda proposal: limit_tensors([proposal], {}, proposal.unit == "relative"),
+    "global": lambda proposal: limit_together([proposal], {}, {proposal.unit}),
+    "per_param": lambda proposal: limit_tensors([proposal], {}, {proposal.unit}),
     "per_component": limit_entries,
 }
 

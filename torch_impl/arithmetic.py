@@ -116,3 +116,11 @@ class Arithmetic:
         method = getattr(Tensor, name + "_" * (not fresh and not self.recorded))
         each = [o if isinstance(o, Sequence) else [o] * len(x) for o in operands]
         return [method(*row, **numbers) for row in zip(x, *each, strict=True)]
+
+
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on a device, without waiting where it is an accelerator.
+
+    To the host one has to wait: what is copied there without is read before it has come.
+    """
+    return tensor.to(device, non_blocking=device.type != "cpu")

@@ -1,5 +1,6 @@
 """What the optimizers share: taking a step with or without a closure, and keeping their state."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, overload
@@ -8,7 +9,9 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, StateDict, _use_grad_for_differentiable
 
+from .arguments import as_number
 from .batches import Batch, batches, refuse_sparse_gradients, working_dtype
+from .sharding import is_distributed
 from .state import check_state, restore_precision, step_tensor
 
 
@@ -44,12 +47,14 @@ class FirstOrderOptimizer(Optimizer, ABC):
         RuntimeError
             If a gradient is sparse; nothing has been changed then.
         """
+        eager = not torch.compiler.is_compiling()
+        if eager:  # pragma: no branch: what is compiled is not seen
+            self._check_capture()
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        if not torch.compiler.is_compiling():  # pragma: no branch: what is compiled is not seen
-            self._check_capture()
+        if eager:  # pragma: no branch
             refuse_sparse_gradients(self)
         self._advance()
         return loss
@@ -97,6 +102,8 @@ class FirstOrderOptimizer(Optimizer, ABC):
             state = self.state[param]
             if "step" not in state:
                 state["step"] = step_tensor(param, group)
+            elif group["capturable"] and state["step"].device != param.device:
+                state["step"] = state["step"].to(param.device)
             for key in self._buffer_keys(group):
                 if key not in state:
                     state[key] = self._new_buffer(param, group)
@@ -106,20 +113,33 @@ class FirstOrderOptimizer(Optimizer, ABC):
             for key, values in zip(self._buffer_keys(group), buffers, strict=True):
                 values.append(state[key])
 
-    def _add_checked(
-        self, param_group: dict[str, Any], check: Callable[[dict[str, Any]], None]
-    ) -> None:
-        """Add a group as torch.optim does; take it back if ``check`` raises ValueError on it."""
+    @abstractmethod
+    def _check_parameters(self, group: dict[str, Any]) -> None:
+        """Raise ValueError if the options of a group do not fit its parameters."""
+
+    def _add_checked(self, param_group: dict[str, Any]) -> None:
+        """Add a group as torch.optim does; take it back if its options do not fit."""
         super().add_param_group(param_group)
         try:
-            check(self.param_groups[-1])
+            self._check_group(self.param_groups[-1])
         except ValueError:
             self.param_groups.pop()
             raise
 
+    def _check_group(self, group: dict[str, Any]) -> None:
+        if group["differentiable"] and any(map(is_distributed, group["params"])):
+            raise ValueError(
+                "differentiable=True: expected parameters that are not DTensors, whose reductions "
+                "have no derivative"
+            )
+        self._check_parameters(group)
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a copied, pickled or loaded optimizer; options it has not take their defaults."""
         super().__setstate__(state)
+        for name, parameter in inspect.signature(type(self)).parameters.items():
+            if name not in {"params", "generator"}:
+                self.defaults.setdefault(name, parameter.default)
         for group in self.param_groups:
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
@@ -144,9 +164,13 @@ class FirstOrderOptimizer(Optimizer, ABC):
         loaded: list[StateDict] = []
 
         def check(_: Optimizer, candidate: StateDict) -> StateDict:
-            for group in candidate["param_groups"]:
-                self._check_options({**self.defaults, **group, "fused": None})
-            candidate = self._converted(candidate)
+            groups = [{**group, "fused": None} for group in candidate["param_groups"]]
+            for group in groups:
+                self._check_options({**self.defaults, **group})
+            for group, own in zip(groups, self.param_groups, strict=False):
+                options = {key: value for key, value in group.items() if key != "params"}
+                self._check_group({**self.defaults, **own, **options})
+            candidate = self._converted({**candidate, "param_groups": groups})
             check_state(self, candidate, self._needed_buffers)
             loaded.append(candidate)
             return candidate
@@ -181,7 +205,7 @@ def check_representable(group: dict[str, Any], names: tuple[str, ...]) -> None:
     for param in group["params"]:
         largest = torch.finfo(working_dtype(param)).max
         for name in names:
-            if group[name] > largest:
+            if as_number(group[name]) > largest:
                 raise ValueError(
                     f"{name}={group[name]!r}: expected at most {largest:.3g}, the largest number "
                     f"of {working_dtype(param)}, in which the parameter is updated"

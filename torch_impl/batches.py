@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import _default_to_fused_or_foreach
 
-from .arithmetic import Arithmetic, Scalar
+from .arithmetic import Arithmetic, Scalar, moved
 from .sharding import local, local_gradient
 
 
@@ -81,7 +81,7 @@ class Batch:
         if not isinstance(value, Tensor):
             return value
         value = value.reshape(()).to(torch.float64)
-        return value if value.is_cpu else value.to(self.device, non_blocking=True)
+        return value if value.is_cpu else moved(value, self.device)
 
     def penalise(self) -> None:
         """Add the gradient of an L2 penalty: g ← g + λθ."""

@@ -24,7 +24,7 @@ from .arguments import (
 from .base import FirstOrderOptimizer, check_representable
 from .batches import Batch, as_real, state_dtype
 from .distributed import refuse_flattened
-from .sharding import divided_like, is_distributed, parameters_by_sharding, reduce_each
+from .sharding import Sharding, divided_like, is_distributed, parameters_by_sharding, reduce_each
 
 
 class Gravity(FirstOrderOptimizer):
@@ -135,6 +135,12 @@ class Gravity(FirstOrderOptimizer):
         """Return what is copied and pickled, the generator included."""
         return {**super().__getstate__(), "_generator": self._generator}
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore what was copied, pickled or loaded; what it has not is as for a new group."""
+        super().__setstate__({"_generator": self.__dict__.get("_generator"), **state})
+        for group in self.param_groups:
+            group.setdefault("velocity_std", _velocity_std(group))
+
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group, as torch.optim does, and fix its V₀'s standard deviation.
 
@@ -151,8 +157,7 @@ class Gravity(FirstOrderOptimizer):
         options = {**self.defaults, **param_group}
         self._check_options(options)
         deviation = _velocity_std(options)
-        check_at_least_zero("velocity_std", deviation)
-        self._add_checked({**param_group, "velocity_std": deviation}, _check_parameters)
+        self._add_checked({**param_group, "velocity_std": deviation})
         if deviation > 1:
             warn_caller(
                 f"the initial velocity's standard deviation alpha/lr = {deviation:.3g} exceeds 1, "
@@ -172,7 +177,7 @@ class Gravity(FirstOrderOptimizer):
         if divided:
             owners = [owner for batch in waiting for owner in batch.owners]
             peaks = [peak for batch in waiting for peak in _peaks(batch)]
-            whole = iter(reduce_each(peaks, owners, divided, "max", 0.0))
+            whole = iter(reduce_each(peaks, owners, divided, Sharding.max, 0.0))
             for batch in waiting:
                 _step(batch, [next(whole).to(batch.grads[0].dtype) for _ in batch.owners])
 
@@ -203,12 +208,17 @@ class Gravity(FirstOrderOptimizer):
             )
         check_flag("maximize", options["maximize"])
         check_paths(options)
+        check_at_least_zero("velocity_std", _velocity_std(options))
+
+    def _check_parameters(self, group: dict[str, Any]) -> None:
+        refuse_flattened(group)
+        check_representable(group, ("lr", "weight_decay", "velocity_std"))
 
     def _converted(self, state_dict: StateDict) -> StateDict:
         """Return a state dict of the published code, whose groups count t, with steps."""
         state, groups = dict(state_dict["state"]), []
         for group in state_dict["param_groups"]:
-            converted = {"velocity_std": _velocity_std({**self.defaults, **group}), **group}
+            converted = dict(group)
             t = converted.pop("t", None)
             for key in group["params"] if t is not None else ():
                 if key in state:
@@ -253,9 +263,3 @@ def _step(batch: Batch, peaks: list[Tensor]) -> None:
     velocities = arithmetic.add_quotient(velocities, grads, denominators, weights)
     batch.write("v", velocities)
     batch.write("param", arithmetic.add(batch.params, velocities, -batch.number("lr")))
-
-
-def _check_parameters(group: dict[str, Any]) -> None:
-    """Raise ValueError if an option does not fit the parameters of its group."""
-    refuse_flattened(group)
-    check_representable(group, ("lr", "weight_decay", "velocity_std"))

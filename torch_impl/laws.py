@@ -118,7 +118,8 @@ def _tanh_below(x: Tensor, ratio: Tensor) -> Tensor:
 
 
 def _tanh_above(c: Tensor, quotient: Tensor) -> Tensor:
-    return c * quotient.reciprocal().tanh()
+    """c·tanh(1/q); tanh is 1 from 20 on, where 1/q and its derivative need not overflow."""
+    return c * quotient.clamp(min=1 / 32).reciprocal().tanh()
 
 
 def _root(x: Tensor) -> Tensor:

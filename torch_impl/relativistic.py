@@ -24,7 +24,7 @@ from .arguments import (
     check_scalar,
     warn_caller,
 )
-from .arithmetic import Scalar
+from .arithmetic import Scalar, moved
 from .base import FirstOrderOptimizer, check_representable
 from .batches import Batch, state_dtype, working_dtype
 from .distributed import refuse_a_part_of_the_model, refuse_flattened, refuse_partitioned
@@ -178,7 +178,7 @@ class RelativisticAdam(FirstOrderOptimizer):
         options = {**self.defaults, **param_group}
         self._check_options(options)
         unlike_before = all(group["law"] != options["law"] for group in self.param_groups)
-        self._add_checked(param_group, _check_parameters)
+        self._add_checked(param_group)
         if unlike_before and not LAWS[options["law"]].monotone:
             warn_caller(
                 f"law={options['law']!r} fails the claim 'monotone': near the speed limit a larger "
@@ -198,7 +198,9 @@ class RelativisticAdam(FirstOrderOptimizer):
             for group in self.param_groups
             if group["relativistic_mode"] == "per_param" and _is_limited(group)
         ]
-        if not parameters_by_sharding(apart):
+        divided_apart = parameters_by_sharding(apart)
+        divided_together = parameters_by_sharding(together)
+        if not divided_apart:
             apart = []
         waiting: list[tuple[Batch, Proposal]] = []
         for group in self.param_groups:
@@ -209,11 +211,14 @@ class RelativisticAdam(FirstOrderOptimizer):
                 else:
                     _limit_alone(proposal, group)
                     self._apply(batch, proposal.updates)
-        for groups, limit in ((apart, limit_tensors), (together, limit_together)):
+        for groups, divided, limit in (
+            (apart, divided_apart, limit_tensors),
+            (together, divided_together, limit_together),
+        ):
             if groups:
-                relative = any(group["speed_unit"] == "relative" for group in groups)
+                units = {group["speed_unit"] for group in groups}
                 proposals = [p for batch, p in waiting if _is_among(batch.group, groups)]
-                limit(proposals, parameters_by_sharding(groups), relative)
+                limit(proposals, divided, units)
         for batch, proposal in waiting:
             self._apply(batch, proposal.updates)
 
@@ -263,6 +268,22 @@ class RelativisticAdam(FirstOrderOptimizer):
         check_one_of("speed_unit", options["speed_unit"], UNITS)
         check_flag("maximize", options["maximize"])
         check_paths(options)
+
+    def _check_parameters(self, group: dict[str, Any]) -> None:
+        if group["relativistic_mode"] == "global":
+            refuse_partitioned()
+        if group["relativistic_mode"] != "per_component":
+            refuse_flattened(group)
+        check_representable(group, ("eps", "weight_decay"))
+        first_rate = as_number(group["lr"]) / (1 - as_number(group["betas"][0]))
+        check_representable({**group, "lr/(1 - beta1)": first_rate}, ("lr", "lr/(1 - beta1)"))
+        c = as_number(group["speed_limit"])
+        for param in group["params"]:
+            if c > 0 and round_toward_zero(c, working_dtype(param)) == 0:
+                raise ValueError(
+                    f"speed_limit={c!r}: expected a number that is not 0 in {working_dtype(param)},"
+                    f" in which the update of a parameter of dtype {param.dtype} is computed"
+                )
 
 
 class RelativisticAdamW(RelativisticAdam):
@@ -329,22 +350,6 @@ class RelativisticAdamW(RelativisticAdam):
         )
 
 
-def _check_parameters(group: dict[str, Any]) -> None:
-    """Raise ValueError if an option does not fit the parameters of its group."""
-    if group["relativistic_mode"] == "global":
-        refuse_partitioned()
-    if group["relativistic_mode"] != "per_component":
-        refuse_flattened(group)
-    check_representable(group, ("lr", "eps", "weight_decay"))
-    c = as_number(group["speed_limit"])
-    for param in group["params"]:
-        if round_toward_zero(c, working_dtype(param)) == 0:
-            raise ValueError(
-                f"speed_limit={c!r}: expected a number that is not 0 in {working_dtype(param)}, in "
-                f"which the update of a parameter of dtype {param.dtype} is computed"
-            )
-
-
 def _is_limited(group: dict[str, Any]) -> bool:
     """Whether the options of a group limit anything; a tensor's value is not asked for."""
     c = group["speed_limit"]
@@ -356,7 +361,7 @@ def _limit_alone(proposal: Proposal, group: dict[str, Any]) -> None:
     if not _is_limited(group):
         return
     if group["relativistic_mode"] == "per_param":
-        limit_tensors([proposal], {}, group["speed_unit"] == "relative")
+        limit_tensors([proposal], {}, {group["speed_unit"]})
     else:
         limit_entries(proposal)
 
@@ -376,4 +381,6 @@ def _speed_limit_of(batch: Batch) -> Scalar:
     else:
         each = [min(1.0, float(step) / warmup) for step in batch.steps]
         shares = each[0] if len(set(each)) == 1 else torch.tensor(each, dtype=torch.float64)
+    if isinstance(c, Tensor) and isinstance(shares, Tensor):
+        shares = moved(shares, c.device)
     return c * shares

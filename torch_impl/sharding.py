@@ -6,7 +6,9 @@ of a mesh takes part in every reduction, also with an empty part and without a g
 that stayed away would leave the others waiting.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,14 +23,25 @@ class Sharding:
     mesh: Any
     dims: tuple[int, ...]
 
-    def reduce(self, values: Tensor, operation: str) -> Tensor:
-        """Return the elementwise "max" or "sum" over the processes; ``values`` is overwritten."""
+    def sum(self, values: Tensor) -> Tensor:
+        """Return the elementwise sum over the processes."""
+        return self._reduced(values.clone(), "SUM")
+
+    def max(self, values: Tensor) -> Tensor:
+        """Return the elementwise maximum over the processes: NaN where a process has NaN.
+
+        NaN is reduced apart from the numbers, since gloo's maximum loses it.
+        """
+        numbers = values.nan_to_num(nan=-math.inf, posinf=math.inf, neginf=-math.inf)
+        both = self._reduced(torch.stack([numbers, values.isnan().to(values.dtype)]), "MAX")
+        return torch.where(both[1] > 0, math.nan, both[0])
+
+    def _reduced(self, values: Tensor, operation: str) -> Tensor:
         from torch import distributed  # noqa: PLC0415  # absent from some builds of torch
 
         for dim in self.dims:
-            distributed.all_reduce(
-                values, getattr(distributed.ReduceOp, operation.upper()), self.mesh.get_group(dim)
-            )
+            kind = getattr(distributed.ReduceOp, operation)
+            distributed.all_reduce(values, kind, self.mesh.get_group(dim))
         return values
 
 
@@ -36,8 +49,9 @@ Divided = Mapping[Sharding, Sequence[Tensor]]
 
 
 def is_distributed(tensor: Tensor) -> bool:
-    """Whether a tensor is a DTensor; told by its methods, so as not to import it for everyone."""
-    return hasattr(tensor, "to_local") and hasattr(tensor, "device_mesh")
+    """Whether a tensor is a DTensor; where nobody has imported these, there is none."""
+    module = sys.modules.get("torch.distributed.tensor")
+    return module is not None and isinstance(tensor, module.DTensor)
 
 
 def local(tensor: Tensor) -> Tensor:
@@ -85,7 +99,7 @@ def reduce_each(
     values: list[Tensor],
     owners: Sequence[Tensor],
     divided: Divided,
-    operation: str,
+    reduce: Callable[[Sharding, Tensor], Tensor],
     absent: float,
 ) -> list[Tensor]:
     """Reduce one value per parameter over the processes that the parameter is divided among.
@@ -98,8 +112,8 @@ def reduce_each(
         The parameters that the values belong to.
     divided
         What `parameters_by_sharding` returned: the parameters that may have owners elsewhere.
-    operation
-        "max" or "sum".
+    reduce
+        `Sharding.max` or `Sharding.sum`.
     absent
         The value of a parameter that is not among the owners here.
     """
@@ -108,7 +122,7 @@ def reduce_each(
     for sharding, params in divided.items():
         none = torch.full((), absent, dtype=torch.float64, device=params[0].device)
         here = [values[at[id(p)]].to(none) if id(p) in at else none for p in params]
-        joined = sharding.reduce(torch.stack(here), operation).unbind()
+        joined = reduce(sharding, torch.stack(here)).unbind()
         for param, value in zip(params, joined, strict=True):
             if id(param) in at:
                 values[at[id(param)]] = value

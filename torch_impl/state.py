@@ -1,5 +1,6 @@
 """Saved state: is it this optimizer's, and does it keep its precision when it is loaded."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from .sharding import divided_like, is_distributed
 
 
 class Saved(NamedTuple):
-    """A parameter and what was saved of it."""
+    """A parameter, its group in the optimizer, and what was saved of it."""
 
     param: Tensor
     group: dict[str, Any]
@@ -31,7 +32,7 @@ def saved_parameters(optimizer: Optimizer, state_dict: StateDict) -> Iterator[Sa
         for param, key, name in zip(group["params"], saved_group["params"], names, strict=False):
             state = state_dict["state"].get(key)
             if state:
-                yield Saved(param, saved_group, state, f"of parameter {name} in group {i}")
+                yield Saved(param, group, state, f"of parameter {name} in group {i}")
 
 
 def check_state(optimizer: Optimizer, state_dict: StateDict, needed: Sequence[str]) -> None:
@@ -46,8 +47,26 @@ def check_state(optimizer: Optimizer, state_dict: StateDict, needed: Sequence[st
                 f"state {saved.name} has keys {sorted(map(str, saved.state))}: expected "
                 f"{', '.join(map(repr, missing))} too, for {type(optimizer).__name__}"
             )
+        step = saved.state["step"]
+        if isinstance(step, Tensor) and step.numel() == 1:
+            step = step.item()
+        if not isinstance(step, (int, float)) or not 0 <= step < math.inf:
+            raise ValueError(
+                f"state 'step' {saved.name} is {step!r}: expected a finite number >= 0"
+            )
         shape = tuple(saved.param.shape)
+        for key in needed:
+            value = saved.state[key]
+            if not isinstance(value, Tensor) or value.layout is not torch.strided:
+                raise ValueError(
+                    f"state {key!r} {saved.name} is {value!r}: expected a dense tensor"
+                )
         for key, value in _buffers(saved.state).items():
+            if value.is_complex() != saved.param.is_complex():
+                raise ValueError(
+                    f"state {key!r} {saved.name} has dtype {value.dtype}: expected one that goes "
+                    f"with the parameter's, {saved.param.dtype}"
+                )
             if value.shape != shape:
                 raise ValueError(
                     f"state {key!r} {saved.name} has shape {tuple(value.shape)}: expected the "

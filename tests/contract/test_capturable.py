@@ -121,3 +121,26 @@ def test_a_capturable_step_is_the_plain_one(case: Case, options: Options, foreac
         ends.append(leaf.detach())
     # The corrections are formed in float64 either way: some roundings a step.
     torch.testing.assert_close(*ends, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.usefixtures("fake_cuda")
+def test_a_step_on_the_host_is_brought_to_the_device(name: str) -> None:
+    """As of an optimizer that was not capturable before: a graph would replay a host's number."""
+    leaves = parameters()
+    optimizer = CASES[name].optimizer(leaves, capturable=True)
+    optimizer.step()
+    for state in optimizer.state.values():
+        state["step"] = torch.zeros((), device="cpu")
+    optimizer.step()
+    assert all(state["step"].device.type == "cuda" for state in optimizer.state.values())
+
+
+@PATHS
+@pytest.mark.parametrize("name", ["RelativisticAdam"])
+@pytest.mark.usefixtures("fake_cuda")
+def test_a_limit_on_the_device_is_warmed_up_there(name: str, foreach: bool) -> None:
+    options: Options = {"adaptive_speed": True, "capturable": True, "foreach": foreach}
+    optimizer = CASES[name].optimizer(parameters(), **options)
+    optimizer.param_groups[0]["speed_limit"] = torch.full((), 0.1, device="cuda")
+    optimizer.step()

@@ -134,3 +134,29 @@ def test_a_learning_rate_can_be_learned(name: str) -> None:
 
     lr = torch.tensor(0.01, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(loss_after, (lr,))
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("law", ["smooth_sqrt", "tanh"])
+@pytest.mark.parametrize("name", ["RelativisticAdam"])
+def test_derivatives_stay_finite_at_the_ends(name: str, law: str, mode: str, unit: str) -> None:
+    """A limit of 0, an update far beyond the limit, a tensor without entries."""
+    for c, lr in ((0.0, 1.0), (1e-6, 1e30)):
+        limit = torch.tensor(c, requires_grad=True)
+        rate = torch.tensor(lr, requires_grad=True)
+        leaves = [
+            torch.ones(3, requires_grad=True).clone(),
+            torch.zeros(0, requires_grad=True).clone(),
+        ]
+        options = {"law": law, "relativistic_mode": mode, "speed_unit": unit}
+        optimizer = CASES[name].optimizer(leaves, lr=rate, differentiable=True, **options)
+        optimizer.param_groups[0]["speed_limit"] = limit
+        for leaf in leaves:
+            leaf.grad = torch.ones_like(leaf)
+        optimizer.step()
+        torch.cat(leaves).sum().backward()  # type: ignore[no-untyped-call]
+        assert limit.grad is not None
+        assert limit.grad.isfinite()
+        assert rate.grad is not None
+        assert rate.grad.isfinite()

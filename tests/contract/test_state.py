@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import re
 from typing import Any
 
 import pytest
@@ -369,3 +370,77 @@ def test_a_checkpoint_of_the_published_gravity_continues(cls: Any) -> None:
     )
     for leaf, value in zip(leaves, expected, strict=True):
         torch.testing.assert_close(leaf.detach(), torch.from_numpy(value), rtol=1e-14, atol=1e-15)
+
+
+BAD_STATES: list[tuple[str, Any, str]] = [
+    ("buffer", None, " is None: expected a dense tensor"),
+    ("buffer", 1.0, " is 1.0: expected a dense tensor"),
+    ("buffer", torch.zeros(3).to_sparse(), "expected a dense tensor"),
+    ("buffer", torch.zeros(3, dtype=torch.complex64), "has dtype torch.complex64"),
+    ("step", None, " is None: expected a finite number"),
+    ("step", "7", " is '7': expected a finite number"),
+    ("step", torch.ones(2), "expected a finite number"),
+    ("step", torch.tensor(float("nan")), " is nan: expected a finite number"),
+    ("step", -5, " is -5: expected a finite number"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), BAD_STATES, ids=lambda value: str(value)[:12])
+@pytest.mark.parametrize("name", CASES)
+def test_a_state_that_cannot_be_is_refused_before_anything_changes(
+    name: str, key: str, value: Any, message: str
+) -> None:
+    leaf = normal(3, 1, torch.float32).requires_grad_()
+    leaf.grad = normal(3, 2, torch.float32)
+    optimizer = built(CASES[name], [leaf])
+    optimizer.step()
+    saved = copy.deepcopy(optimizer.state_dict())
+    before = copy.deepcopy(saved["state"][0])
+    buffer = "v" if name == "Gravity" else "exp_avg"
+    saved["state"][0][buffer if key == "buffer" else "step"] = value
+    with pytest.raises(ValueError, match=re.escape(message)):
+        optimizer.load_state_dict(saved)
+    for name_of, tensor in optimizer.state[leaf].items():
+        assert torch.equal(tensor, before[name_of])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_loaded_options_that_do_not_fit_the_parameters_are_refused(name: str) -> None:
+    optimizer = built(CASES[name], [torch.zeros(2)])
+    saved = optimizer.state_dict()
+    saved["param_groups"][0]["lr"] = 1e39
+    with pytest.raises(ValueError, match=r"lr=1e\+39: expected at most"):
+        optimizer.load_state_dict(saved)
+
+
+@pytest.mark.parametrize("name", ["RelativisticAdam", "RelativisticAdamW"])
+def test_a_fused_checkpoint_goes_on_without(name: str) -> None:
+    """And a group of it can be given to another optimizer."""
+    leaf = normal(4, 1, torch.float32).requires_grad_()
+    leaf.grad = normal(4, 2, torch.float32)
+    old = torch.optim.AdamW([leaf], fused=True)
+    old.step()
+    optimizer = CASES[name].optimizer([leaf])
+    optimizer.load_state_dict(old.state_dict())
+    assert optimizer.param_groups[0]["fused"] is None
+    optimizer.step()
+    CASES[name].optimizer([dict(optimizer.param_groups[0])])
+
+
+@every_class()
+def test_an_optimizer_pickled_before_an_option_was_there(name: str) -> None:
+    """The option is missing from its defaults too."""
+    optimizer = built(SUBJECTS[name], [normal(3, 1).requires_grad_()])
+    missing = ["maximize", "foreach", "capturable", "differentiable"]
+    if name in CASES:
+        missing += ["velocity_std"] if name == "Gravity" else ["law", "speed_unit"]
+    for option in missing:
+        optimizer.defaults.pop(option, None)
+        optimizer.param_groups[0].pop(option)
+    if name == "AdamW":  # which looks this one up in the defaults that were pickled
+        optimizer.defaults["differentiable"] = False
+    other = pickle.loads(pickle.dumps(optimizer))  # noqa: S301
+    (leaf,) = other.param_groups[0]["params"]
+    leaf.grad = normal(3, 2)
+    other.step()
+    assert not torch.equal(leaf.detach(), normal(3, 1))

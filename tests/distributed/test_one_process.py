@@ -104,13 +104,13 @@ def test_who_has_no_gradient_joins_all_the_same(
 ) -> None:
     """The number of reductions does not depend on which gradients there are."""
     calls: list[int] = []
-    reduce = Sharding.reduce
+    reduced = Sharding._reduced
 
     def counted(self: Sharding, values: torch.Tensor, operation: str) -> torch.Tensor:
         calls.append(values.numel())
-        return reduce(self, values, operation)
+        return reduced(self, values, operation)
 
-    monkeypatch.setattr(Sharding, "reduce", counted)
+    monkeypatch.setattr(Sharding, "_reduced", counted)
     leaves = [
         distribute_tensor(normal((2, 3), i), mesh, [Shard(0)]).requires_grad_() for i in (1, 2)
     ]
@@ -118,4 +118,64 @@ def test_who_has_no_gradient_joins_all_the_same(
         leaf.grad = torch.ones_like(leaf)
     options = {"relativistic_mode": mode, "speed_unit": "relative"}
     CASES["RelativisticAdam"].optimizer(leaves, **options).step()
-    assert calls == ([1, 1, 1, 1] if mode == "global" else [2, 2, 2, 2])
+    # Powers with their NaNs apart, squares, the same of θ; in all, or per tensor; and n.
+    assert calls == ([2, 1, 2, 1, 1] if mode == "global" else [4, 2, 4, 2])
+
+
+def test_a_maximum_keeps_what_is_not_a_number(mesh: DeviceMesh) -> None:
+    sharding = Sharding(mesh, (0,))
+    values = torch.tensor([torch.nan, torch.inf, -torch.inf, 2.0]).double()
+    torch.testing.assert_close(sharding.max(values), values, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the compiler about itself
+@pytest.mark.parametrize("mode", ["global", "per_param", "per_component"])
+@pytest.mark.parametrize("unit", ["norm", "relative"])
+def test_a_compiled_step_reduces_too(mode: str, unit: str, mesh: DeviceMesh) -> None:
+    """Parts are parts under torch.compile: equal to eager, the reductions in the graph."""
+    ends, reductions = [], 0
+
+    def backend(graph: torch.fx.GraphModule, _: Any) -> Any:
+        nonlocal reductions
+        reductions += sum("all_reduce" in str(node.target) for node in graph.graph.nodes)
+        return graph.forward
+
+    for compiled in (False, True):
+        torch._dynamo.reset()
+        divided = distribute_tensor(normal((4, 3), 1), mesh, [Shard(0)]).requires_grad_()
+        copied = distribute_tensor(normal(3, 2), mesh, [Replicate()]).requires_grad_()
+        plain = normal(2, 3).requires_grad_()
+        divided.grad = distribute_tensor(normal((4, 3), 4), mesh, [Shard(0)])
+        copied.grad = distribute_tensor(normal(3, 5), mesh, [Replicate()])
+        plain.grad = normal(2, 6)
+        optimizer = CASES["RelativisticAdamW"].optimizer(
+            [divided, copied, plain], lr=0.1, relativistic_mode=mode, speed_unit=unit
+        )
+        step = torch.compile(optimizer.step, backend=backend) if compiled else optimizer.step
+        for _ in range(2):
+            step()
+        whole = [t.full_tensor() if isinstance(t, DTensor) else t for t in (divided, copied, plain)]
+        ends.append([tensor.detach().clone() for tensor in whole])
+    assert reductions == (0 if mode == "per_component" else 5 if mode == "global" else 4) // (
+        1 if unit == "relative" else 2
+    )
+    for a, b in zip(*ends, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-13, atol=1e-13)
+
+
+def test_a_divided_step_is_not_differentiable(mesh: DeviceMesh) -> None:
+    leaf = distribute_tensor(normal((4, 3), 1), mesh, [Shard(0)])
+    with pytest.raises(ValueError, match="expected parameters that are not DTensors"):
+        CASES["RelativisticAdam"].optimizer([leaf], differentiable=True)
+
+
+@pytest.mark.parametrize("mode", ["global", "per_param"])
+def test_a_refusal_of_summands_comes_before_any_change(mode: str, mesh: DeviceMesh) -> None:
+    other = normal(2, 1).requires_grad_()
+    other.grad = normal(2, 2)
+    leaf = DTensor.from_local(normal((4, 3), 1), mesh, [Partial()]).requires_grad_()
+    optimizer = CASES["RelativisticAdam"].optimizer([other, leaf], relativistic_mode=mode)
+    with pytest.raises(ValueError, match="expected no partial one"):
+        optimizer.step()
+    assert not optimizer.state
+    assert torch.equal(other.detach(), normal(2, 1))
