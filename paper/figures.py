@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from .training import Result
 
@@ -31,10 +32,15 @@ def draw_demo(
         figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5.2))
         _draw_losses(left, {name: runs[0] for name, runs in regression.items()})
         _draw_accuracies(right, digits)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        figure.savefig(part, format="png", metadata={"Software": ""})
-        plt.close(figure)
+        save(figure, path)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as a PNG, atomically, and close it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    figure.savefig(part, format="png", metadata={"Software": ""})
+    plt.close(figure)
     os.replace(part, path)
 
 

@@ -98,9 +98,10 @@ def _class_of(item: pytest.Item) -> str:
     return str(params.get("name", "every class"))
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     counts = session.config.pluginmanager.get_plugin("counts")
-    if isinstance(counts, Counts):
+    complete = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
+    if isinstance(counts, Counts) and complete:
         path: Path = session.config.getoption("--counts")
         draft = path.with_suffix(".part")
         draft.write_text(json.dumps(counts.table(), indent=1, sort_keys=True) + "\n")

@@ -87,12 +87,10 @@ def _carry_out(scheme: str, world: int, folder: Path) -> None:
         pytest.fail("\n".join(f"== {log.name}\n{log.read_text()[-3000:]}" for log in logs))
 
 
-def check(
-    runs: tuple[Run, ...], name: str, scheme: str, shared: Path, record_property: Any
-) -> None:
+def check(runs: tuple[Run, ...], name: str, shared: Path, record_property: Any) -> None:
     mine = [record for record in records_of(runs, shared) if record["optimizer"] == name]
     assert mine
-    record_property("distributed", [scheme, runs[-1][1], mine])
+    record_property("distributed", [runs[-1][1], mine])
     for record in mine:
         assert record["error"] <= BOUNDS.get(record["dtype"], 0), record
 
@@ -117,7 +115,7 @@ def _parameters(runs: list[tuple[str, tuple[Run, ...]]]) -> list[Any]:
 def test_many_processes_end_where_one_does(
     scheme: str, runs: tuple[Run, ...], name: str, shared_folder: Path, record_property: Any
 ) -> None:
-    check(runs, name, scheme, shared_folder, record_property)
+    check(runs, name, shared_folder, record_property)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +125,7 @@ def test_many_processes_end_where_one_does(
 def test_a_distributed_checkpoint_continues_on_other_processes(
     scheme: str, runs: tuple[Run, ...], name: str, shared_folder: Path, record_property: Any
 ) -> None:
-    check(runs, name, scheme, shared_folder, record_property)
+    check(runs, name, shared_folder, record_property)
 
 
 @pytest.mark.contract("FSDP1 is refused")

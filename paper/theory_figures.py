@@ -1,0 +1,173 @@
+"""Figures of the theory: each written by a function that takes its data."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from numpy.typing import NDArray
+
+from analysis.rounding import Curve
+
+from .figures import DASHES, STYLE, save
+
+Array = NDArray[np.float64]
+
+
+def draw_laws(ratios: Array, gains: Mapping[str, Array], path: Path) -> None:
+    """Draw gain and speed of every law over the speed ratio.
+
+    Parameters
+    ----------
+    ratios
+        r, ascending, shape (n,).
+    gains
+        φ(r) by law, NaN where the law is not defined, each of shape (n,).
+    path
+        PNG to write.
+    """
+    with plt.style.context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2))
+        for (law, gain), dashes in zip(gains.items(), DASHES * 2, strict=False):
+            left.plot(ratios, gain, linestyle=dashes, label=law)
+            right.plot(ratios, ratios * gain, linestyle=dashes, label=law)
+        right.axhline(1, color="0.4", linewidth=0.8)
+        right.text(ratios[-1], 1.03, "speed limit", color="0.4", fontsize=8, ha="right")
+        for axes, label in ((left, "gain φ(r)"), (right, "speed ρ(r) = r·φ(r)")):
+            axes.axvline(1, color="0.85", linewidth=0.8, zorder=0)
+            axes.set_ylim(0, 2.5)
+            axes.set_xlim(0, ratios[-1])
+            axes.set_xlabel("speed ratio r = ‖u‖/c")
+            axes.set_ylabel(label)
+        left.set_title("What part of a proposed update is applied")
+        right.set_title("How fast it is then")
+        left.legend(fontsize=8, ncols=2)
+        save(figure, path)
+
+
+def draw_bifurcation(rates: Array, orbits: Mapping[str, Array], path: Path) -> None:
+    """Draw where the step on a quadratic ends, over the product of rate and curvature.
+
+    Parameters
+    ----------
+    rates
+        ηL, shape (n,).
+    orbits
+        Last points of the map by law, in units of c, each of shape (points, starts, n).
+    path
+        PNG to write.
+    """
+    with plt.style.context(STYLE):
+        figure, grid = plt.subplots(1, len(orbits), figsize=(3 * len(orbits), 3.4), sharey=True)
+        for axes, (law, points) in zip(np.atleast_1d(grid), orbits.items(), strict=True):
+            flat = points.reshape(-1, len(rates))
+            axes.plot(rates, flat.T, ".", markersize=1.5, markeredgewidth=0, color="C0")
+            axes.axvline(2, color="0.6", linewidth=0.8)
+            for half in (-0.5, 0.5):
+                axes.axhline(half, color="C1", linewidth=0.8, linestyle="--")
+            axes.set_title(law)
+            axes.set_xlabel("ηL")
+            axes.set_xscale("log")
+            axes.set_ylim(-1.15, 1.15)
+        first: Axes = np.atleast_1d(grid)[0]
+        first.set_ylabel("x/c after many steps")
+        first.text(2.1, -1.1, "ηL = 2", fontsize=8, color="0.4")
+        first.text(rates[0], 0.53, "c/2", fontsize=8, color="C1")
+        save(figure, path)
+
+
+def draw_rounding(curves: Mapping[str, Mapping[str, Curve]], path: Path) -> None:
+    """Draw result over limit for every kernel and format: where it vanishes, where it exceeds.
+
+    Parameters
+    ----------
+    curves
+        By format, then by kernel.
+    path
+        PNG to write.
+    """
+    with plt.style.context(STYLE):
+        figure, grid = plt.subplots(2, len(curves), figsize=(3.6 * len(curves), 5), sharex="col")
+        for (above, below), (name, kernels) in zip(grid.T, curves.items(), strict=True):
+            for (kernel, curve), dashes in zip(kernels.items(), DASHES, strict=False):
+                above.plot(curve.x, curve.limited / curve.limit, linestyle=dashes, label=kernel)
+                error = np.where(curve.limited > 0, curve.error, np.nan)
+                below.plot(curve.x, error, ",", label=kernel)
+            above.set_title(name)
+            above.set_xscale("log")
+            above.set_ylim(-0.05, 1.1)
+            below.set_ylim(0, 2.5)
+            below.set_xlabel("proposed entry x")
+        grid[0][0].set_ylabel("result / c")
+        grid[1][0].set_ylabel("error in units of the last place")
+        grid[0][0].legend(fontsize=8, loc="center left")
+        save(figure, path)
+
+
+def draw_zeta(
+    scales: Array, zetas: Mapping[str, Array], entries: Sequence[float], path: Path
+) -> None:
+    """Draw ζ of some entries as the gradient is scaled.
+
+    Parameters
+    ----------
+    scales
+        λ, shape (n,).
+    zetas
+        ζ(λg) by reading of m, each of shape (n, entries).
+    entries
+        The entries of g.
+    path
+        PNG to write.
+    """
+    with plt.style.context(STYLE):
+        figure, grid = plt.subplots(1, len(zetas), figsize=(4.6 * len(zetas), 3.8))
+        for axes, (reading, values) in zip(np.atleast_1d(grid), zetas.items(), strict=True):
+            for column, entry, dashes in zip(values.T, entries, DASHES, strict=False):
+                axes.plot(scales, column, linestyle=dashes, label=f"g = {entry:g}·λ")
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+            axes.set_title(reading)
+            axes.set_xlabel("scale λ of the gradient")
+            axes.set_ylabel("gradient term ζ")
+            axes.legend(fontsize=8)
+        save(figure, path)
+
+
+def draw_regimes(
+    entries: Array, rates: Array, names: Mapping[str, NDArray[np.str_]], path: Path
+) -> None:
+    """Draw the regime of a speed limit over tensor size and learning rate.
+
+    Parameters
+    ----------
+    entries, rates
+        n and lr, shapes (columns,) and (rows,).
+    names
+        `reference.Regime.name` by title, each of shape (rows, columns).
+    path
+        PNG to write.
+    """
+    kinds = ("linear", "transition", "saturated")
+    colours = ListedColormap(["#CFE8F5", "#FBE3B3", "#F2B8A0"])
+    with plt.style.context(STYLE):
+        figure, grid = plt.subplots(1, len(names), figsize=(4.2 * len(names), 3.6), sharey=True)
+        for axes, (title, table) in zip(np.atleast_1d(grid), names.items(), strict=True):
+            codes = np.vectorize(kinds.index)(table)
+            norm = BoundaryNorm(np.arange(4) - 0.5, 3)
+            axes.pcolormesh(entries, rates, codes, cmap=colours, norm=norm, shading="nearest")
+            for code, kind in enumerate(kinds):
+                where = np.argwhere(codes == code)
+                if len(where):
+                    middle = np.exp(np.log(entries[where[:, 1]]).mean())
+                    height = np.exp(np.log(rates[where[:, 0]]).mean())
+                    axes.text(middle, height, kind, ha="center", va="center", fontsize=9)
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+            axes.grid(visible=False)
+            axes.set_title(title)
+            axes.set_xlabel("entries n of the tensor")
+        np.atleast_1d(grid)[0].set_ylabel("learning rate")
+        save(figure, path)
