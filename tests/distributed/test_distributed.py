@@ -98,7 +98,6 @@ def check(runs: tuple[Run, ...], name: str, shared: Path, record_property: Any) 
 def _parameters(runs: list[tuple[str, tuple[Run, ...]]]) -> list[Any]:
     return [
         pytest.param(
-            scheme,
             chain,
             name,
             id=f"{scheme}-{'-'.join(str(world) for _, world in chain)}-{name}",
@@ -110,20 +109,20 @@ def _parameters(runs: list[tuple[str, tuple[Run, ...]]]) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "runs", "name"), _parameters([(scheme, (run,)) for scheme, run in SCHEMES])
+    ("runs", "name"), _parameters([(scheme, (run,)) for scheme, run in SCHEMES])
 )
 def test_many_processes_end_where_one_does(
-    scheme: str, runs: tuple[Run, ...], name: str, shared_folder: Path, record_property: Any
+    runs: tuple[Run, ...], name: str, shared_folder: Path, record_property: Any
 ) -> None:
     check(runs, name, shared_folder, record_property)
 
 
 @pytest.mark.parametrize(
-    ("scheme", "runs", "name"),
+    ("runs", "name"),
     _parameters([("distributed checkpoint", chain) for chain in CHECKPOINTS]),
 )
 def test_a_distributed_checkpoint_continues_on_other_processes(
-    scheme: str, runs: tuple[Run, ...], name: str, shared_folder: Path, record_property: Any
+    runs: tuple[Run, ...], name: str, shared_folder: Path, record_property: Any
 ) -> None:
     check(runs, name, shared_folder, record_property)
 
