@@ -117,11 +117,23 @@ FACTS: Mapping[str, ZetaFacts] = {reading: ZetaFacts(reading) for reading in REA
 
 
 def running_coefficient() -> sp.Expr:
-    """Return β̂(t): the t + 2 averaged terms β, …, β (t of them), 1 and 0, that is (βt + 1)/(t + 2).
+    """Return β̂(t): the mean of t times β, and of 1 and 0, that is (βt + 1)/(t + 2).
 
-    The paper's running average starts at ½ for t = 0 and tends to β.
+    The paper starts the running average at ½, which is the mean of 1 (keep V) and 0 (take ζ), and
+    lets every step add a β, so that it tends to β.
     """
-    return (beta * t + 1) / (t + 2)
+    weights = [1, 0, sp.summation(beta, (sp.Symbol("k"), 1, t))]
+    return sp.factor(sum(weights) / (2 + t))
+
+
+def velocity_bound(first: Any, reading: str = "inverse_max") -> Any:
+    """Return the bound of |V_t| for all t: max(|V₀|, sup|ζ|).
+
+    V_t = β̂V_{t−1} + (1 − β̂)ζ is between V_{t−1} and ζ, as β̂ is between 0 and 1: it is the mean of
+    numbers that are.
+    """
+    supremum, _ = FACTS[reading].supremum
+    return sp.Max(sp.Abs(first), supremum)
 
 
 def coefficient_product() -> sp.Expr:

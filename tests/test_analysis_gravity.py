@@ -21,6 +21,7 @@ from analysis.gravity import (
     start,
     steps,
     t,
+    velocity_bound,
 )
 
 KAPPA: dict[str, str | float] = {"inverse_max": "inverse_max", "max": 1.0}
@@ -110,3 +111,26 @@ def test_reach_of_the_initial_velocity(clock: int, total: float) -> None:
         product *= reference.beta_hat(0.9, clock + s)
         summed += product
     assert displacement(clock, 0.9) == pytest.approx(summed, rel=1e-12)
+
+
+def test_the_running_coefficient_is_a_mean() -> None:
+    assert same(running_coefficient(), (beta * t + 1) / (t + 2))
+    assert running_coefficient().subs(t, 0) == sp.Rational(1, 2)
+    assert sp.limit(running_coefficient(), t, sp.oo) == beta
+
+
+@pytest.mark.parametrize("clock", reference.CLOCKS)
+@pytest.mark.parametrize("first", [-3.0, 0.1])
+def test_no_velocity_exceeds_its_bound(first: float, clock: str) -> None:
+    """For gradients of any size; those that make ζ largest come near it."""
+    bound = float(velocity_bound(sp.Float(first)))
+    assert bound == pytest.approx(max(abs(first), 3**0.75 / 4), rel=1e-14)
+    rng = np.random.default_rng(0)
+    params, states = [np.zeros(5)], [reference.GravityState(0, np.full(5, first))]
+    for step in range(60):
+        grad = 10.0 ** rng.uniform(-3, 3) * rng.standard_normal(5)
+        if step >= 30:
+            grad = np.full(5, 3**-0.25)
+        params, states = reference.gravity_step(params, [grad], states, clock=clock)
+        assert np.abs(states[0].velocity).max() <= bound * (1 + 1e-12)
+    assert states[0].velocity.max() > 0.5

@@ -23,7 +23,7 @@ from .arguments import (
 )
 from .base import FirstOrderOptimizer, check_representable
 from .batches import Batch, as_real, state_dtype
-from .distributed import refuse_flattened
+from .refusals import refuse_flattened
 from .sharding import Sharding, divided_like, is_distributed, parameters_by_sharding, reduce_each
 
 

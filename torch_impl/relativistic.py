@@ -27,7 +27,6 @@ from .arguments import (
 from .arithmetic import Scalar, moved
 from .base import FirstOrderOptimizer, check_representable
 from .batches import Batch, state_dtype, working_dtype
-from .distributed import refuse_a_part_of_the_model, refuse_flattened, refuse_partitioned
 from .laws import LAWS
 from .limit import (
     MODES,
@@ -38,6 +37,7 @@ from .limit import (
     limit_together,
     round_toward_zero,
 )
+from .refusals import refuse_a_part_of_the_model, refuse_flattened, refuse_partitioned
 from .sharding import parameters_by_sharding
 
 
