@@ -7,8 +7,10 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 import reference
+from analysis.flows import GEOMETRIES, Flow, Problem
 from analysis.maps import MAPS
 from analysis.rounding import FORMATS, KERNELS, curve
 
@@ -78,7 +80,45 @@ def regimes(path: Path) -> None:
     figures.draw_regimes(entries, rates, names, path)
 
 
-FIGURES = {function.__name__: function for function in (laws, bifurcation, rounding, zeta, regimes)}
+def flows(path: Path) -> None:
+    """Relativistic flows on a quartic bowl, and the discrete steps that tend to them."""
+    problem = Problem(
+        gradient=lambda x: np.array([x[0] ** 3 + x[0] / 2 + x[1] / 2, x[0] / 2 + 4 * x[1]]),
+        mass=np.array([1.0, 0.3]),
+        friction=0.8,
+        limit=0.7,
+        start=np.array([1.5, -1.0]),
+    )
+    times = np.linspace(0, 12, 400)
+    paths, energies = {}, {}
+    for geometry in GEOMETRIES:
+        flow = Flow("smooth_sqrt", geometry)
+        states = problem.trajectory(flow, times)
+        paths[geometry] = states[:, :2]
+        if geometry != "per_param":  # which has no energy
+            energies[geometry] = problem.energy(flow, _bowl)(states)
+    errors = {}
+    for geometry, method, name in (
+        ("per_component", "optimizer", "optimizer, per_component (order 1)"),
+        ("per_param", "optimizer", "optimizer, per_param (order 1)"),
+        ("per_component", "leapfrog", "conformal leapfrog (order 2)"),
+    ):
+        flow, counts = Flow("smooth_sqrt", geometry), np.array([25, 50, 100, 200, 400])
+        end = problem.trajectory(flow, [0.0, 2.0])[-1, :2]
+        step = getattr(problem, method)
+        distances = [np.linalg.norm(step(flow, 2.0, int(n)) - end) for n in counts]
+        errors[name] = (2.0 / counts, np.array(distances))
+    figures.draw_flows(times, paths, energies, errors, path)
+
+
+def _bowl(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    one, two = x[..., 0], x[..., 1]
+    return np.asarray(one**4 / 4 + one**2 / 4 + one * two / 2 + 2 * two**2)
+
+
+FIGURES = {
+    function.__name__: function for function in (laws, bifurcation, rounding, zeta, regimes, flows)
+}
 
 
 def main(arguments: list[str] | None = None) -> None:

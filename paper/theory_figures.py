@@ -7,11 +7,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from analysis.rounding import Curve
 
-from .figures import DASHES, STYLE, save
+from .figures import DASHES, MARKERS, STYLE, save
 
 Array = NDArray[np.float64]
 
@@ -170,4 +171,55 @@ def draw_regimes(
             axes.set_title(title)
             axes.set_xlabel("entries n of the tensor")
         np.atleast_1d(grid)[0].set_ylabel("learning rate")
+        save(figure, path)
+
+
+def draw_flows(
+    times: Array,
+    paths: Mapping[str, Array],
+    energies: Mapping[str, Array],
+    errors: Mapping[str, tuple[Array, Array]],
+    path: Path,
+) -> None:
+    """Draw the flows: their paths, their energies, and how fast the optimizers approach them.
+
+    Parameters
+    ----------
+    times
+        Shape (n,).
+    paths
+        x by geometry, each of shape (n, 2).
+    energies
+        E by geometry, each of shape (n,).
+    errors
+        (time steps, distances at the end) by method.
+    path
+        PNG to write.
+    """
+    with plt.style.context(STYLE):
+        figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12.5, 4))
+        for (name, x), dashes in zip(paths.items(), DASHES, strict=False):
+            left.plot(x[:, 0], x[:, 1], linestyle=dashes, label=name)
+        left.plot(0, 0, "k+", markersize=10)
+        left.set_title("Where they go")
+        left.set_xlabel("x₁")
+        left.set_ylabel("x₂")
+        for (name, energy), dashes in zip(energies.items(), DASHES, strict=False):
+            middle.plot(times, energy, linestyle=dashes, label=name)
+        middle.set_yscale("log")
+        middle.set_title("Their energy f + K never rises")
+        middle.set_xlabel("time")
+        middle.set_ylabel("energy")
+        for (name, (steps, distances)), dashes, marker in zip(
+            errors.items(), DASHES, MARKERS, strict=False
+        ):
+            right.plot(steps, distances, linestyle=dashes, marker=marker, markersize=4, label=name)
+        right.set_xscale("log")
+        right.set_yscale("log")
+        right.xaxis.set_minor_formatter(NullFormatter())
+        right.set_title("How near a discrete step comes")
+        right.set_xlabel("time step h")
+        right.set_ylabel("distance from the flow at the end")
+        for axes in (left, middle, right):
+            axes.legend(fontsize=8)
         save(figure, path)
