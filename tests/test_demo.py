@@ -119,5 +119,5 @@ def test_the_committed_results_are_of_the_whole_demo() -> None:
 
 
 def test_a_missing_marker_is_an_error() -> None:
-    with pytest.raises(ValueError, match="has 0 markers '[a-z-]+'"):
+    with pytest.raises(ValueError, match=r"has 0 markers '[a-z-]+'"):
         readme.filled("no marker")
