@@ -10,7 +10,7 @@ import numpy as np
 import sympy as sp
 from scipy.optimize import brentq
 
-from .laws import r
+from .laws import SymbolicLaw, r
 
 _GAP = sp.Symbol("epsilon", positive=True)
 
@@ -59,6 +59,25 @@ def integral(expression: sp.Expr, variable: sp.Symbol) -> sp.Expr:
     """Return the integral from 0."""
     antiderivative = sp.integrate(expression, variable)
     return sp.simplify(antiderivative - sp.limit(antiderivative, variable, 0, "+"))
+
+
+def potential(law: SymbolicLaw) -> sp.Expr:
+    """Return ∫₀ʳ ρ: what a speed law stores of an update, continuous even where ρ jumps.
+
+    Raises
+    ------
+    ValueError
+        If the law is not defined for every ratio, or the integral does not converge.
+    """
+    (low, *rest) = law.pieces()
+    below = integral(r * low[0], r)
+    if law.analytic:
+        return below
+    reached = limit_at(below, sp.Integer(1), "-")
+    if not rest or not reached.is_finite:
+        raise ValueError(f"law={law.key!r}: expected one whose ∫ρ is finite for every ratio")
+    above = sp.integrate(r * law.above, r)
+    return sp.Piecewise((below, r < 1), (reached + sp.simplify(above - above.subs(r, 1)), True))
 
 
 def between(start: sp.Expr, points: list[sp.Expr], end: sp.Expr) -> Iterator[float]:

@@ -8,6 +8,9 @@ is a discretisation with the time step h of
 
 where the norm ranges over what the mode says: each entry ("per_component"), the tensor in the
 metric of M ("metric", r² = pᵀM⁻¹p/C²) or the tensor in the Euclidean norm ("per_param").
+
+A law of two formulas gives a field with an edge at r = 1. Since p′ does not see the law, p crosses
+the edge and never slides along it: the integration stops there and goes on with the other formula.
 """
 
 from collections.abc import Callable
@@ -22,12 +25,15 @@ from scipy.integrate import solve_ivp
 
 import reference
 
-from .calculus import integral
+from .calculus import potential
 from .laws import LAWS, r
 
 Array = NDArray[np.float64]
 
 GEOMETRIES = ("per_component", "metric", "per_param")
+
+SMALLEST_RATIO = 1e-300
+"""The formulas divide by r."""
 
 C, gamma = sp.symbols("C gamma", positive=True)
 momenta = sp.symbols("p_1 p_2", real=True)
@@ -42,7 +48,7 @@ class Flow:
     Attributes
     ----------
     law
-        Key of an analytic law.
+        Key of a law; its kinetic energy needs ∫ρ to be finite.
     geometry
         An element of `GEOMETRIES`.
     """
@@ -55,7 +61,7 @@ class Flow:
         """The speed ratio r that each component of the velocity is limited by."""
         free = [p / m for p, m in zip(momenta, masses, strict=True)]
         if self.geometry == "per_component":
-            return free[0] / C, free[1] / C
+            return sp.Abs(free[0]) / C, sp.Abs(free[1]) / C
         squares = [v * p for v, p in zip(free, momenta, strict=True)]
         if self.geometry == "per_param":
             squares = [v * v for v in free]
@@ -65,7 +71,7 @@ class Flow:
     @cached_property
     def velocity(self) -> tuple[Any, ...]:
         """x′ as expressions in p."""
-        gain = LAWS[self.law].below
+        gain = LAWS[self.law].gain
         rows = zip(momenta, masses, self.ratios, strict=True)
         return tuple(gain.subs(r, ratio) * p / m for p, m, ratio in rows)
 
@@ -77,20 +83,22 @@ class Flow:
 
     @cached_property
     def kinetic_energy(self) -> Any:
-        """K(p) with ∇K = x′: the potential C²∫ρ of the law, per component or of the metric norm.
+        """K(p) with ∇K = x′ off the edge: C²∫ρ of the law, per component or of the metric norm.
+
+        It is continuous for every law, and convex where ρ never falls.
 
         Raises
         ------
         ValueError
-            For "per_param", whose velocity has a curl unless M is isotropic.
+            For "per_param", whose velocity has a curl unless M is isotropic, and if ∫ρ diverges.
         """
         if self.geometry == "per_param":
             raise ValueError(f"the velocity of 'per_param' has the curl {self.curl}")
-        potential = integral(r * LAWS[self.law].below, r)
+        stored = potential(LAWS[self.law])
         if self.geometry == "per_component":
             rows = zip(masses, self.ratios, strict=True)
-            return sum(m * C**2 * potential.subs(r, ratio) for m, ratio in rows)
-        return C**2 * potential.subs(r, self.ratios[0])
+            return sum(m * C**2 * stored.subs(r, ratio) for m, ratio in rows)
+        return C**2 * stored.subs(r, self.ratios[0])
 
     @cached_property
     def energy_rate(self) -> Any:
@@ -103,6 +111,36 @@ class Flow:
             sp.diff(energy, x) * v for x, v in zip(positions, self.velocity, strict=True)
         ) + sum(sp.diff(energy, p) * force for p, force in zip(momenta, forces, strict=True))
         return sp.simplify(along)
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """A speed ratio that passes 1: an entry, or the tensor, saturates or comes back.
+
+    Attributes
+    ----------
+    time
+        When.
+    entry
+        Whose ratio, 0 for a tensor's.
+    rising
+        Whether it saturates.
+    """
+
+    time: float
+    entry: int
+    rising: bool
+
+
+def _edge(ratios: Callable[[Array], Array], entry: int, *, rising: bool) -> Callable[..., float]:
+    """Return the event of `solve_ivp` at which the ratio of an entry crosses 1."""
+
+    def distance(_: float, z: Array) -> float:
+        return float(ratios(z[2:])[entry] - 1)
+
+    distance.terminal = True  # type: ignore[attr-defined]
+    distance.direction = 1.0 if rising else -1.0  # type: ignore[attr-defined]
+    return distance
 
 
 @dataclass(frozen=True)
@@ -125,29 +163,88 @@ class Problem:
     limit: float
     start: Array
 
-    def velocity(self, flow: Flow) -> Callable[[Array], Array]:
-        """Return x′ as a function of p."""
+    def ratios(self, flow: Flow) -> Callable[[Array], Array]:
+        """Return the speed ratios, shape (2,), as a function of p."""
         values = dict(zip(masses, self.mass, strict=True)) | {C: self.limit}
-        function = sp.lambdify([momenta], [v.subs(values) for v in flow.velocity], "numpy")
-        return lambda p: np.array(function(p)) if p.any() else np.zeros(2)
+        function = sp.lambdify([momenta], [ratio.subs(values) for ratio in flow.ratios], "numpy")
+        return lambda p: np.array(function(p))
+
+    def velocity(self, flow: Flow) -> Callable[..., Array]:
+        """Return x′ as a function of p and, optionally, of which formula each entry takes.
+
+        The formulas are continued beyond their edge by their values there.
+        """
+        law, ratios = LAWS[flow.law], self.ratios(flow)
+        low, high = (sp.lambdify(r, gain, "numpy") for gain in (law.below, law.above))
+
+        def velocity(p: Array, above: NDArray[np.bool_] | None = None) -> Array:
+            ratio = ratios(p)
+            if law.analytic:
+                gain = np.ones(2)
+                moving = ratio > 0
+                gain[moving] = low(ratio[moving])
+            else:
+                inside = np.clip(ratio, SMALLEST_RATIO, 1)
+                over = ratio >= 1 if above is None else above
+                gain = np.where(over, high(np.maximum(ratio, 1)), low(inside))
+            return np.asarray(gain * p / self.mass)
+
+        return velocity
 
     def energy(self, flow: Flow, loss: Callable[[Array], Array]) -> Callable[[Array], Array]:
         """Return E = f(x) + K(p) as a function of states (x, p) of shape (times, 4)."""
         values = dict(zip(masses, self.mass, strict=True)) | {C: self.limit}
         kinetic = sp.lambdify(momenta, flow.kinetic_energy.subs(values), "numpy")
-        return lambda z: loss(z[:, :2]) + kinetic(z[:, 2], z[:, 3])
+
+        def energy(z: Array) -> Array:
+            with np.errstate(invalid="ignore"):  # each formula is evaluated on either side
+                return np.asarray(loss(z[:, :2]) + kinetic(z[:, 2], z[:, 3]))
+
+        return energy
 
     def trajectory(self, flow: Flow, times: ArrayLike) -> Array:
-        """Return (x, p) at some times by DOP853, shape (times, 4)."""
-        velocity = self.velocity(flow)
+        """Return (x, p) at some times, shape (times, 4); see `solve`."""
+        return self.solve(flow, times)[0]
+
+    def solve(self, flow: Flow, times: ArrayLike) -> tuple[Array, list[Crossing]]:
+        """Integrate from rest by DOP853, and tell when the speed ratios crossed 1.
+
+        Parameters
+        ----------
+        flow
+            Law and geometry.
+        times
+            Times ≥ 0, ascending.
+
+        Returns
+        -------
+        (x, p) at the times, shape (times, 4), and the crossings in order.
+        """
+        when = np.asarray(times, dtype=np.float64)
+        velocity, ratios = self.velocity(flow), self.ratios(flow)
+        entries = range(2 if flow.geometry == "per_component" else 1)
+        above = np.zeros(2, dtype=bool)
+        now, z = 0.0, np.concatenate([self.start, np.zeros(2)])
+        states, crossings = [z] * int(np.sum(when == 0)), list[Crossing]()
 
         def field(_: float, z: Array) -> Array:
-            return np.concatenate([velocity(z[2:]), -self.gradient(z[:2]) - self.friction * z[2:]])
+            pull = -self.gradient(z[:2]) - self.friction * z[2:]
+            return np.concatenate([velocity(z[2:], above), pull])
 
-        when = np.asarray(times, dtype=np.float64)
-        first = np.concatenate([self.start, np.zeros(2)])
-        solution = solve_ivp(field, (0.0, when[-1]), first, "DOP853", when, rtol=1e-12, atol=1e-13)
-        return np.asarray(solution.y.T)
+        while now < when[-1]:
+            events = [_edge(ratios, entry, rising=not above[entry]) for entry in entries]
+            ahead = when[when > now]
+            solution = solve_ivp(
+                field, (now, when[-1]), z, "DOP853", ahead, events=events, rtol=1e-12, atol=1e-13
+            )
+            states += list(np.reshape(solution.y, (4, -1)).T)  # a list where no time was reached
+            if not solution.t_events or not any(map(len, solution.t_events)):
+                break
+            entry = next(i for i, found in enumerate(solution.t_events) if len(found))
+            now, z = float(solution.t_events[entry][0]), solution.y_events[entry][0]
+            crossings.append(Crossing(now, entry, rising=not above[entry]))
+            above[entry if flow.geometry == "per_component" else slice(None)] ^= True
+        return np.array(states), crossings
 
     def optimizer(self, flow: Flow, time: float, steps: int) -> Array:
         """Return x after heavy-ball steps limited by `reference.limit` with c = C·h.
@@ -164,9 +261,9 @@ class Problem:
             x = x - update
         return np.asarray(x)
 
-    def leapfrog_step(self, flow: Flow, z: Array, h: float) -> Array:
+    def leapfrog_step(self, velocity: Callable[[Array], Array], z: Array, h: float) -> Array:
         """Return (x, p) after one conformal leapfrog step, half a damping on either side."""
-        velocity, half = self.velocity(flow), np.exp(-self.friction * h / 2)
+        half = np.exp(-self.friction * h / 2)
         x, p = z[:2], half * z[2:]
         p = p - h / 2 * self.gradient(x)
         x = x + h * velocity(p)
@@ -175,9 +272,9 @@ class Problem:
 
     def leapfrog(self, flow: Flow, time: float, steps: int) -> Array:
         """Return x after conformal leapfrog steps."""
-        z = np.concatenate([self.start, np.zeros(2)])
+        z, velocity = np.concatenate([self.start, np.zeros(2)]), self.velocity(flow)
         for _ in range(steps):
-            z = self.leapfrog_step(flow, z, time / steps)
+            z = self.leapfrog_step(velocity, z, time / steps)
         return z[:2]
 
 

@@ -44,6 +44,14 @@ class SymbolicLaw:
         if self.above is not None:
             yield self.above, sp.Integer(1), sp.oo
 
+    @property
+    def gain(self) -> sp.Expr:
+        """φ(r) as one expression; NaN where the law is not defined."""
+        if self.analytic:
+            return self.below
+        above = sp.nan if self.above is None else self.above
+        return sp.Piecewise((self.below, r < 1), (above, True))
+
 
 _TANH = sp.tanh(r) / r
 _SMOOTH = 1 / sp.sqrt(1 + r**2)

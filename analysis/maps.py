@@ -1,4 +1,4 @@
-"""The optimizer's step as a map: on a quadratic, under gradient noise, in a double well.
+"""The optimizer's step as a map: on a quadratic, alone and under gradient noise.
 
 Notation: f the loss, x the parameter, c the speed limit, ρ(r) = r·φ(r) the speed, η the learning
 rate, L the curvature, a = ηL. On f = Lx²/2 the step is x ← x − c·ρ(a|x|/c)·sign(x); in units of c,
@@ -176,18 +176,3 @@ def simulated_noise_floor(
         if step >= steps // 2:
             squares += float(np.mean(y * y))
     return math.sqrt(squares / (steps - steps // 2))
-
-
-def double_well(law: str, rate: float, limit: float, starts: ArrayLike, steps: int) -> Array:
-    """Return the orbits of x ← x − limited(η·f′(x)) in f = (x² − 1)²/4, shape (steps + 1, …).
-
-    f″(±1) = 2, so that ±1 attract where 2η < 2. A step is shorter than c: who is farther than that
-    from the ridge at 0 cannot cross it in one.
-    """
-    speed = reference.LAWS[law].speed
-    orbit = [np.asarray(starts, dtype=np.float64)]
-    for _ in range(steps):
-        x = orbit[-1]
-        update = rate * x * (x * x - 1)
-        orbit.append(x - limit * speed(np.abs(update) / limit) * np.sign(update))
-    return np.array(orbit)

@@ -10,6 +10,7 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+import sympy as sp
 from numpy.typing import NDArray
 
 import reference
@@ -129,3 +130,56 @@ def gain_of_block(norm: float, limit: float, dtype: Any) -> float:
     quotient = limit / norm
     with np.errstate(under="ignore"):
         return float(np.asarray(quotient / np.sqrt(1 + quotient * quotient)).astype(dtype))
+
+
+def gain_sensitivities() -> tuple[Any, dict[str, Any]]:
+    """Return how the gain of a block answers to its roundings: exact gain, and name → coefficient.
+
+    Each operation of the kernel, t = c/N, q = t², w = 1 + q, √w, t/√w, and the norm N itself get a
+    relative error δ; the coefficient is ∂ log gain/∂δ at δ = 0, as a function of t in [0, 1].
+    """
+    t = sp.Symbol("t", positive=True)
+    names = ("norm", "quotient", "square", "sum", "root", "division")
+    errors = dict(zip(names, sp.symbols("delta_:6"), strict=True))
+    quotient = t / (1 + errors["norm"]) * (1 + errors["quotient"])
+    square = quotient**2 * (1 + errors["square"])
+    root = sp.sqrt((1 + square) * (1 + errors["sum"])) * (1 + errors["root"])
+    gain = quotient / root * (1 + errors["division"])
+    exactly = dict.fromkeys(errors.values(), 0)
+    return gain.subs(exactly), {
+        name: sp.simplify(sp.diff(sp.log(gain), error).subs(exactly))
+        for name, error in errors.items()
+    }
+
+
+def gain_error() -> tuple[Any, Any]:
+    """Return (A, B): a gain is off by at most A·ν + B·η₀ relatively, to first order.
+
+    ν is the relative error of the norm and η₀ the unit roundoff in which the kernel computes. From
+    the largest size of each coefficient over t in [0, 1].
+    """
+    _, coefficients = gain_sensitivities()
+    (t,) = set().union(*(value.free_symbols for value in coefficients.values()))
+    largest = {
+        name: sp.maximum(sp.Abs(value), t, sp.Interval(0, 1))
+        for name, value in coefficients.items()
+    }
+    return largest.pop("norm"), sum(largest.values())
+
+
+def block_excess(entries: int, limited_in: float, computed_in: float = 2.0**-53) -> float:
+    """Return the relative bound of ‖s‖ over c for a block, to first order.
+
+    Parameters
+    ----------
+    entries
+        n; a norm of n squares added in order is off by at most (n + 2)/2 roundoffs, of which the
+        root halves all but its own.
+    limited_in
+        Unit roundoff of the entries of s, which are rounded once.
+    computed_in
+        Unit roundoff of norm and gain.
+    """
+    of_norm, of_kernel = (float(part) for part in gain_error())
+    norm = (entries + 2) / 2 * computed_in
+    return of_norm * norm + of_kernel * computed_in + limited_in

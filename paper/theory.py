@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import reference
+from analysis import adam_flow, double_well
 from analysis.flows import GEOMETRIES, Flow, Problem
 from analysis.maps import MAPS
 from analysis.rounding import FORMATS, KERNELS, curve
 
-from . import theory_figures as figures
+from . import dynamics_figures, theory_figures
 
 
 def laws(path: Path) -> None:
@@ -26,7 +27,7 @@ def laws(path: Path) -> None:
             gains[key] = np.asarray(law.gain(ratios))
         if not law.claims["continuous"].holds:  # a line is not to be drawn across a jump
             gains[key][np.argmin(np.abs(ratios - 1))] = np.nan
-    figures.draw_laws(ratios, gains, path)
+    theory_figures.draw_laws(ratios, gains, path)
 
 
 def bifurcation(path: Path) -> None:
@@ -34,7 +35,7 @@ def bifurcation(path: Path) -> None:
     rates = np.geomspace(0.5, 50, 500)
     starts = np.array([0.02, 0.3, 0.7, -0.45])[:, None]
     orbits = {key: mapping.orbit(rates, starts, 3000, 40) for key, mapping in MAPS.items()}
-    figures.draw_bifurcation(rates, orbits, path)
+    dynamics_figures.draw_bifurcation(rates, orbits, path)
 
 
 def rounding(path: Path) -> None:
@@ -43,7 +44,7 @@ def rounding(path: Path) -> None:
         name: {kernel: curve(kernel, name, 0.1, per_exponent=64) for kernel in KERNELS}
         for name in FORMATS
     }
-    figures.draw_rounding(curves, path)
+    theory_figures.draw_rounding(curves, path)
 
 
 def zeta(path: Path) -> None:
@@ -54,7 +55,7 @@ def zeta(path: Path) -> None:
         title: np.array([reference.zeta(scale * entries, m) for scale in scales])
         for title, m in (("m = 1/max|g|, as published", "inverse_max"), ("m = max|g|", 1.0))
     }
-    figures.draw_zeta(scales, zetas, list(entries), path)
+    theory_figures.draw_zeta(scales, zetas, list(entries), path)
 
 
 def regimes(path: Path) -> None:
@@ -77,13 +78,13 @@ def regimes(path: Path) -> None:
         )
         for title, (mode, unit, c) in charts.items()
     }
-    figures.draw_regimes(entries, rates, names, path)
+    theory_figures.draw_regimes(entries, rates, names, path)
 
 
 def flows(path: Path) -> None:
-    """Relativistic flows on a quartic bowl, and the discrete steps that tend to them."""
+    """Flows on a quartic bowl, and the discrete steps that tend to them."""
     problem = Problem(
-        gradient=lambda x: np.array([x[0] ** 3 + x[0] / 2 + x[1] / 2, x[0] / 2 + 4 * x[1]]),
+        gradient=_bowl_gradient,
         mass=np.array([1.0, 0.3]),
         friction=0.8,
         limit=0.7,
@@ -108,7 +109,29 @@ def flows(path: Path) -> None:
         step = getattr(problem, method)
         distances = [np.linalg.norm(step(flow, 2.0, int(n)) - end) for n in counts]
         errors[name] = (2.0 / counts, np.array(distances))
-    figures.draw_flows(times, paths, energies, errors, path)
+    adam = adam_flow.Problem(
+        gradient=_bowl_gradient,
+        start=problem.start,
+        rate=0.6,
+        limit=problem.limit,
+        forgetting=(1.0, 0.1),
+        eps=1e-3,
+        law="smooth_sqrt",
+        mode="per_component",
+    )
+    after_start = times[1:]
+    states = adam.trajectory(after_start)
+    name = "Adam, per_component"
+    paths[name] = np.vstack([problem.start, states[:, :2]])
+    energies[name] = np.concatenate([[np.nan], adam.energies(_bowl, after_start, states)])
+    end = adam.trajectory([2.0])[-1, :2]
+    distances = [np.linalg.norm(adam.optimizer(2.0, int(n)) - end) for n in counts]
+    errors["RelativisticAdam, per_component (order 1)"] = (2.0 / counts, np.array(distances))
+    dynamics_figures.draw_flows(times, paths, energies, errors, path)
+
+
+def _bowl_gradient(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.array([x[0] ** 3 + x[0] / 2 + x[1] / 2, x[0] / 2 + 4 * x[1]])
 
 
 def _bowl(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -116,8 +139,58 @@ def _bowl(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(one**4 / 4 + one**2 / 4 + one * two / 2 + 2 * two**2)
 
 
+def portraits(path: Path) -> None:
+    """Phase portraits of the flow in a double well, without and with a limit."""
+    drawn: dict[str, list[tuple[NDArray[np.float64], NDArray[np.float64]]]] = {}
+    for law, title in (
+        ("newtonian", "without a limit"),
+        ("smooth_sqrt", "smooth_sqrt, C = ½"),
+        ("published", "published, C = ½"),
+    ):
+        flow, drawn[title] = Flow(law, "per_component"), []
+        for x0 in np.linspace(-2.4, 2.4, 12):
+            problem = Problem(
+                gradient=lambda x: x * (x * x - 1),
+                mass=np.ones(2),
+                friction=0.25,
+                limit=0.5,
+                start=np.array([x0, 1.0]),
+            )
+            states = problem.trajectory(flow, np.linspace(0, 30, 600))
+            drawn[title].append((states[:, 0], states[:, 2]))
+    dynamics_figures.draw_portraits(drawn, path)
+
+
+def wells(path: Path) -> None:
+    """Basins of a double well over the learning rate, and escape under gradient noise."""
+    # 200 starts miss the ridge and the wells themselves, where every step is 0.
+    starts, rates = np.linspace(-2, 2, 200), np.geomspace(0.03, 10, 200)
+    ends = {
+        title: double_well.basins(law, rates, c, starts[:, None], 1500)
+        for title, law, c in (
+            ("Without a limit", "newtonian", 1.0),
+            ("smooth_sqrt, c = 1", "smooth_sqrt", 1.0),
+            ("smooth_sqrt, c = 0.25", "smooth_sqrt", 0.25),
+        )
+    }
+    limits = np.geomspace(0.01, 1, 13)
+    shares = {
+        title: np.array(
+            [double_well.escaped_share(law, 0.05, c, 30.0, 300, 2000, 0) for c in limits]
+        )
+        for law, title in (
+            ("smooth_sqrt", "smooth_sqrt"),
+            ("tanh", "tanh"),
+            ("hard_clip", "hard_clip"),
+            ("newtonian", "without a limit"),
+        )
+    }
+    dynamics_figures.draw_wells(starts, rates, ends, limits, shares, path)
+
+
 FIGURES = {
-    function.__name__: function for function in (laws, bifurcation, rounding, zeta, regimes, flows)
+    function.__name__: function
+    for function in (laws, bifurcation, rounding, zeta, regimes, flows, portraits, wells)
 }
 
 

@@ -1,18 +1,16 @@
-"""Figures of the theory: each written by a function that takes its data."""
+"""Figures of laws, rounding, ζ and regimes: each written by a function that takes its data."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
-from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from analysis.rounding import Curve
 
-from .figures import DASHES, MARKERS, STYLE, save
+from .figures import DASHES, STYLE, save
 
 Array = NDArray[np.float64]
 
@@ -45,37 +43,6 @@ def draw_laws(ratios: Array, gains: Mapping[str, Array], path: Path) -> None:
         left.set_title("What part of a proposed update is applied")
         right.set_title("How fast it is then")
         left.legend(fontsize=8, ncols=2)
-        save(figure, path)
-
-
-def draw_bifurcation(rates: Array, orbits: Mapping[str, Array], path: Path) -> None:
-    """Draw where the step on a quadratic ends, over the product of rate and curvature.
-
-    Parameters
-    ----------
-    rates
-        ηL, shape (n,).
-    orbits
-        Last points of the map by law, in units of c, each of shape (points, starts, n).
-    path
-        PNG to write.
-    """
-    with plt.style.context(STYLE):
-        figure, grid = plt.subplots(1, len(orbits), figsize=(3 * len(orbits), 3.4), sharey=True)
-        for axes, (law, points) in zip(np.atleast_1d(grid), orbits.items(), strict=True):
-            flat = points.reshape(-1, len(rates))
-            axes.plot(rates, flat.T, ".", markersize=1.5, markeredgewidth=0, color="C0")
-            axes.axvline(2, color="0.6", linewidth=0.8)
-            for half in (-0.5, 0.5):
-                axes.axhline(half, color="C1", linewidth=0.8, linestyle="--")
-            axes.set_title(law)
-            axes.set_xlabel("ηL")
-            axes.set_xscale("log")
-            axes.set_ylim(-1.15, 1.15)
-        first: Axes = np.atleast_1d(grid)[0]
-        first.set_ylabel("x/c after many steps")
-        first.text(2.1, -1.1, "ηL = 2", fontsize=8, color="0.4")
-        first.text(rates[0], 0.53, "c/2", fontsize=8, color="C1")
         save(figure, path)
 
 
@@ -171,55 +138,4 @@ def draw_regimes(
             axes.set_title(title)
             axes.set_xlabel("entries n of the tensor")
         np.atleast_1d(grid)[0].set_ylabel("learning rate")
-        save(figure, path)
-
-
-def draw_flows(
-    times: Array,
-    paths: Mapping[str, Array],
-    energies: Mapping[str, Array],
-    errors: Mapping[str, tuple[Array, Array]],
-    path: Path,
-) -> None:
-    """Draw the flows: their paths, their energies, and how fast the optimizers approach them.
-
-    Parameters
-    ----------
-    times
-        Shape (n,).
-    paths
-        x by geometry, each of shape (n, 2).
-    energies
-        E by geometry, each of shape (n,).
-    errors
-        (time steps, distances at the end) by method.
-    path
-        PNG to write.
-    """
-    with plt.style.context(STYLE):
-        figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12.5, 4))
-        for (name, x), dashes in zip(paths.items(), DASHES, strict=False):
-            left.plot(x[:, 0], x[:, 1], linestyle=dashes, label=name)
-        left.plot(0, 0, "k+", markersize=10)
-        left.set_title("Where they go")
-        left.set_xlabel("x₁")
-        left.set_ylabel("x₂")
-        for (name, energy), dashes in zip(energies.items(), DASHES, strict=False):
-            middle.plot(times, energy, linestyle=dashes, label=name)
-        middle.set_yscale("log")
-        middle.set_title("Their energy f + K never rises")
-        middle.set_xlabel("time")
-        middle.set_ylabel("energy")
-        for (name, (steps, distances)), dashes, marker in zip(
-            errors.items(), DASHES, MARKERS, strict=False
-        ):
-            right.plot(steps, distances, linestyle=dashes, marker=marker, markersize=4, label=name)
-        right.set_xscale("log")
-        right.set_yscale("log")
-        right.xaxis.set_minor_formatter(NullFormatter())
-        right.set_title("How near a discrete step comes")
-        right.set_xlabel("time step h")
-        right.set_ylabel("distance from the flow at the end")
-        for axes in (left, middle, right):
-            axes.legend(fontsize=8)
         save(figure, path)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from analysis.__main__ import gravity_rows, main, rows
 from analysis.calculus import limit_at, roots, sign_on, supremum
 from analysis.facts import FACTS, VERDICTS, LawFacts, y
 from analysis.laws import LAWS, SymbolicLaw, r
@@ -140,16 +139,3 @@ def test_one_sided_limits_and_suprema() -> None:
     assert sign_on(r - 2, sp.Integer(0), sp.Integer(1)) == -1
     with pytest.raises(ValueError, match="changes its sign between 0 and oo"):
         sign_on(r - 2, sp.Integer(0), sp.oo)
-
-
-def test_the_command_prints_every_fact_of_every_law(capsys: pytest.CaptureFixture[str]) -> None:
-    main()
-    printed = capsys.readouterr().out
-    for key, facts in FACTS.items():
-        assert key in printed
-        for name in rows(facts):
-            assert name in printed
-    for title, table in gravity_rows().items():
-        assert title in printed
-        for name in table:
-            assert name in printed

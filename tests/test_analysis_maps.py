@@ -8,7 +8,7 @@ import sympy as sp
 
 import reference
 from analysis.laws import r
-from analysis.maps import MAPS, a, double_well, noise_floor, simulated_noise_floor
+from analysis.maps import MAPS, a, noise_floor, simulated_noise_floor
 
 CONTINUOUS = ["smooth_sqrt", "tanh", "hard_clip"]
 RATES = [2.5, 3.0, 5.0, 10.0, 20.0, 50.0]
@@ -117,28 +117,6 @@ def test_decaying_the_limit_removes_the_noise_floor(key: str) -> None:
     floors = [c * noise_floor(key, 0.1, 1 / c) for c in (1e-3, 1e-4, 1e-5)]
     exponents = np.diff(np.log10(floors))
     np.testing.assert_allclose(exponents, -0.5, atol=0.01)
-
-
-@pytest.mark.parametrize("key", CONTINUOUS)
-def test_a_limited_step_stays_on_its_side_of_the_ridge(key: str) -> None:
-    """Who is farther than c from the ridge does not cross it, whatever the learning rate."""
-    c = 0.25
-    starts = np.linspace(-2, 2, 41)
-    orbits = double_well(key, 50.0, c, starts, 400)
-    far = np.abs(orbits[:-1]) >= c
-    crossed = np.sign(orbits[1:]) != np.sign(orbits[:-1])
-    assert not (far & crossed).any()
-    assert (np.abs(np.diff(orbits, axis=0)) <= c * (1 + 1e-12)).all()
-
-
-def test_newton_steps_escape_where_limited_ones_do_not() -> None:
-    """The control: without a limit the same learning rate leaves both wells for good."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        x = 2.0
-        for _ in range(10):
-            x = x - 50.0 * x * (x * x - 1) if math.isfinite(x) and abs(x) < 1e100 else math.inf
-    assert math.isinf(x)
-    assert abs(double_well("smooth_sqrt", 50.0, 0.25, 2.0, 400)[-1]) < 2
 
 
 def test_the_maps_take_the_references_step() -> None:
