@@ -17,11 +17,15 @@ from .arguments import (
     at_least_zero,
     flag,
     number,
+    one_of,
     per_array,
     same_shapes,
     speed_limit_of,
 )
 from .limit import limit
+
+PLACEMENTS = ("update", "gradient")
+"""What the law is applied to."""
 
 
 def relativistic_adam_step(
@@ -40,6 +44,7 @@ def relativistic_adam_step(
     speed_warmup_steps: float = 1000,
     law: str = "smooth_sqrt",
     unit: str = "norm",
+    placement: str = "update",
     maximize: bool = False,
 ) -> tuple[list[Array], list[AdamState | None]]:
     """Take one RelativisticAdam step: g ← g + λθ, u = `adam_direction`, θ ← θ − φ(‖u‖/c)·u.
@@ -57,6 +62,9 @@ def relativistic_adam_step(
         As in `adam_direction`.
     mode, law, unit
         As in `limit`; "relative" measures θ as it is before the step.
+    placement
+        "update" limits u; "gradient" limits g, before the decay is added and before it enters the
+        moments, with c in gradient units.
     adaptive_speed, speed_warmup_steps
         Warm c up: c_t = c·min(1, t/`speed_warmup_steps`) with t the parameter's own step, from 1.
     maximize
@@ -92,6 +100,7 @@ def relativistic_adam_step(
         speed_warmup_steps=speed_warmup_steps,
         law=law,
         unit=unit,
+        placement=placement,
         maximize=maximize,
         decoupled=False,
     )
@@ -113,6 +122,7 @@ def relativistic_adamw_step(
     speed_warmup_steps: float = 1000,
     law: str = "smooth_sqrt",
     unit: str = "norm",
+    placement: str = "update",
     maximize: bool = False,
 ) -> tuple[list[Array], list[AdamState | None]]:
     """Take one RelativisticAdamW step: u = `adam_direction`, θ ← θ(1 − lr·λ) − φ(‖u‖/c)·u.
@@ -141,6 +151,7 @@ def relativistic_adamw_step(
         speed_warmup_steps=speed_warmup_steps,
         law=law,
         unit=unit,
+        placement=placement,
         maximize=maximize,
         decoupled=True,
     )
@@ -162,6 +173,7 @@ def _step(
     speed_warmup_steps: float,
     law: str,
     unit: str,
+    placement: str,
     maximize: bool,
     decoupled: bool,
 ) -> tuple[list[Array], list[AdamState | None]]:
@@ -171,29 +183,35 @@ def _step(
     rates = per_array("lr", lr, len(thetas), at_least_zero)
     decays = per_array("weight_decay", weight_decay, len(thetas), at_least_zero)
     limits = per_array("speed_limit", speed_limit, len(thetas), speed_limit_of)
-    updates, limits_now = [], []
-    for i, g in present.items():
-        ascent = -g if maximize else g
+    thetas_present = [thetas[i] for i in present]
+    limits_now = [
+        warmed_up(limits[i], _step_after(states_after[i]), adaptive_speed, speed_warmup_steps)
+        for i in present
+    ]
+
+    def limited(proposed: list[Array]) -> list[Array]:
+        return limit(proposed, limits_now, params=thetas_present, law=law, mode=mode, unit=unit)
+
+    ascents = [-g if maximize else g for g in present.values()]
+    if one_of("placement", placement, PLACEMENTS) == "gradient":
+        ascents = limited(ascents)
+    updates = []
+    for i, ascent in zip(present, ascents, strict=True):
         penalised = ascent if decoupled else ascent + decays[i] * thetas[i]
-        u, state = adam_direction(
+        u, states_after[i] = adam_direction(
             penalised, states_after[i], lr=rates[i], betas=betas, eps=eps, amsgrad=amsgrad
         )
-        states_after[i] = state
         updates.append(u)
-        limits_now.append(warmed_up(limits[i], state.step, adaptive_speed, speed_warmup_steps))
-    applied = limit(
-        updates,
-        limits_now,
-        params=[thetas[i] for i in present],
-        law=law,
-        mode=mode,
-        unit=unit,
-    )
+    applied = limited(updates) if placement == "update" else updates
     after = [theta.copy() for theta in thetas]
     for i, s in zip(present, applied, strict=True):
         kept = thetas[i] * (1 - rates[i] * decays[i]) if decoupled else thetas[i]
         after[i] = kept - s
     return after, states_after
+
+
+def _step_after(state: AdamState | None) -> int:
+    return 1 if state is None else state.step + 1
 
 
 def warmed_up(c: float, step: int, adaptive_speed: bool, speed_warmup_steps: float) -> float:

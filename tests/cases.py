@@ -136,6 +136,19 @@ ADAM_ERRORS = [
     *number_errors("speed_warmup_steps", "a finite number", (math.nan, math.inf, "many", None)),
     *number_errors("law", "one of 'newtonian', 'smooth_sqrt'", ("gamma", "Tanh", None)),
     *number_errors("speed_unit", "one of 'norm', 'rms', 'relative'", ("meter", None)),
+    *number_errors("placement", "one of 'update', 'gradient'", ("both", None)),
+    ({"placement": "gradient"}, "speed_limit is not given: expected a number > 0"),
+    *number_errors("speed_follows_lr", "True or False", (1, None)),
+    *number_errors("speed_reference_lr", "a number >= 0", (-1.0, math.nan, math.inf, "1")),
+    (
+        {"speed_follows_lr": True, "speed_reference_lr": 0.0},
+        "speed_reference_lr=0.0: expected a finite number > 0",
+    ),
+    ({"speed_follows_lr": True, "lr": 0.0}, "lr=0 with speed_follows_lr=True"),
+    (
+        {"speed_follows_lr": True, "placement": "gradient", "speed_limit": 1.0},
+        "speed_follows_lr=True with placement='gradient'",
+    ),
     (
         {"speed_limit": 1e-50},
         "speed_limit=1e-50: expected a number that is not 0 in torch.float32",
@@ -162,6 +175,7 @@ ADAM_OPTIONS = st.fixed_dictionaries(
         "adaptive_speed": st.booleans(),
         "speed_warmup_steps": st.sampled_from([-1, 0, 1, 5, 1000]),
         "speed_unit": st.sampled_from(["norm", "rms", "relative"]),
+        "placement": st.sampled_from(["update", "gradient"]),
         "maximize": st.booleans(),
     }
 )
@@ -193,6 +207,9 @@ def _gravity_longest_step(options: Options, largest: float) -> float:
 TORCH_ALONE = dict.fromkeys(("foreach", "capturable", "differentiable", "fused"))
 """Options about how to compute, which the reference has not."""
 
+SCHEDULES = dict.fromkeys(("speed_follows_lr", "speed_reference_lr"))
+"""Options that change c from step to step, which the reference is told anew in each."""
+
 
 def _adam(optimizer: type[Optimizer], step: Callable[..., Any]) -> Case:
     return Case(
@@ -208,7 +225,7 @@ def _adam(optimizer: type[Optimizer], step: Callable[..., Any]) -> Case:
         per_group=("lr", "speed_limit", "weight_decay"),
         longest_step=_adam_longest_step,
         errors=ADAM_ERRORS,
-        renamed={"relativistic_mode": "mode", "speed_unit": "unit", **TORCH_ALONE},
+        renamed={"relativistic_mode": "mode", "speed_unit": "unit", **TORCH_ALONE, **SCHEDULES},
     )
 
 

@@ -175,6 +175,7 @@ def applied(
             c if law.limits else math.inf,
             law,
             "norm",
+            mode,
             Arithmetic(foreach),
         )
         LIMITS[mode](proposal)
@@ -278,6 +279,7 @@ def test_limits_at_their_ends(key: str, mode: str, unit: str) -> None:
         torch.tensor([0.0, math.inf, math.inf], dtype=torch.float64),
         LAWS[key],
         unit,
+        mode,
         Arithmetic(),
     )
     LIMITS[mode](proposal)

@@ -75,6 +75,9 @@ class FirstOrderOptimizer(Optimizer, ABC):
     def _check_options(self, options: dict[str, Any]) -> None:
         """Raise ValueError, or RuntimeError, if the options of a group are not valid."""
 
+    def _parameters(self) -> Iterator[Tensor]:
+        return (param for group in self.param_groups for param in group["params"])
+
     def _batches(self, group: dict[str, Any]) -> Iterator[Batch]:
         """Count a step for every parameter of a group that has a gradient; yield their batches."""
         params: list[Tensor] = []

@@ -53,6 +53,7 @@ class Batch:
             for key, tensors in (("param", owners), *buffers.items())
         }
         self.params = self.read("param")
+        self._owns_grads = False
         self.steps = _advanced(steps, group, foreach)
         self.grads = self._descent_directions(grads)
 
@@ -82,6 +83,14 @@ class Batch:
             return value
         value = value.reshape(()).to(torch.float64)
         return value if value.is_cpu else moved(value, self.device)
+
+    def own_grads(self) -> list[Tensor]:
+        """Return the gradients for overwriting, and forget them."""
+        grads, self.grads = self.grads, []
+        if not self._owns_grads and not self.arithmetic.recorded:
+            grads = [grad.clone() for grad in grads]
+        self._owns_grads = True
+        return grads
 
     def penalise(self) -> None:
         """Add the gradient of an L2 penalty: g ← g + λθ."""

@@ -165,7 +165,7 @@ class Gravity(FirstOrderOptimizer):
             )
 
     def _advance(self) -> None:
-        divided = parameters_by_sharding(self.param_groups)
+        divided = parameters_by_sharding(self._parameters())
         waiting: list[Batch] = []
         for group in self.param_groups:
             for batch in self._batches(group):

@@ -42,8 +42,9 @@ class Proposal:
         parts, or complex.
     limit
         c ≥ 0: one for all, or float64, shape (tensors,); ∞ leaves an update as it is, 0 stops it.
-    law, unit
-        The speed law, and what c is measured in (an element of `UNITS`).
+    law, unit, mode
+        The speed law, what c is measured in (an element of `UNITS`), and what the norm ranges over
+        (an element of `MODES`).
     arithmetic
         How to compute.
     """
@@ -54,6 +55,7 @@ class Proposal:
     limit: Scalar
     law: Law
     unit: str
+    mode: str
     arithmetic: Arithmetic
 
     @property
@@ -90,6 +92,8 @@ class Proposal:
 
 def limit_entries(proposal: Proposal) -> None:
     """Limit every entry by itself."""
+    if proposal.unlimited:
+        return
     law = proposal.law
     apply = law.limit_entries_recorded if proposal.arithmetic.recorded else law.limit_entries
     device, dtype = proposal.updates[0].device, proposal.updates[0].dtype

@@ -24,21 +24,20 @@ from .arguments import (
     check_scalar,
     warn_caller,
 )
-from .arithmetic import Scalar, moved
 from .base import FirstOrderOptimizer, check_representable
 from .batches import Batch, state_dtype, working_dtype
 from .laws import LAWS
-from .limit import (
-    MODES,
-    UNITS,
-    Proposal,
-    limit_entries,
-    limit_tensors,
-    limit_together,
-    round_toward_zero,
-)
+from .limit import MODES, UNITS, Proposal, round_toward_zero
+from .limiter import Limiter, Scope
 from .refusals import refuse_a_part_of_the_model, refuse_flattened, refuse_partitioned
-from .sharding import parameters_by_sharding
+from .schedules import (
+    PLACEMENTS,
+    PUBLISHED_LIMIT,
+    check_given_limit,
+    check_schedule,
+    reference_lr,
+    speed_limit_now,
+)
 
 
 class RelativisticAdam(FirstOrderOptimizer):
@@ -85,6 +84,15 @@ class RelativisticAdam(FirstOrderOptimizer):
     speed_unit
         What c is measured in, with n entries and parameters θ in the block: "norm" (c, in parameter
         units), "rms" (c·√n) or "relative" (c·max(‖θ‖, 10⁻³·√n)).
+    placement
+        What the law limits: the "update", or the "gradient" before it enters the moments, so that
+        one large gradient does not fill v for thousands of steps. Then c is in gradient units,
+        belongs to the gradient without weight decay, and has no default.
+    speed_follows_lr
+        Let c follow the learning rate: c_t = c·η_t/η_ref, so that a scheduler moves both.
+    speed_reference_lr
+        η_ref > 0; None takes the η with which a group is added. With schedulers that overwrite it,
+        as OneCycleLR does, give the η at which c is to hold.
     maximize
         Ascend instead of descend.
     foreach
@@ -130,7 +138,7 @@ class RelativisticAdam(FirstOrderOptimizer):
         lr: float | Tensor = 1e-3,
         betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
         eps: float = 1e-8,
-        speed_limit: float | Tensor = 0.1,
+        speed_limit: float | Tensor = PUBLISHED_LIMIT,
         weight_decay: float | Tensor = 0,
         amsgrad: bool = False,
         relativistic_mode: str = "per_param",
@@ -139,6 +147,9 @@ class RelativisticAdam(FirstOrderOptimizer):
         *,
         law: str = "smooth_sqrt",
         speed_unit: str = "norm",
+        placement: str = "update",
+        speed_follows_lr: bool = False,
+        speed_reference_lr: float | None = None,
         maximize: bool = False,
         foreach: bool | None = None,
         capturable: bool = False,
@@ -157,6 +168,9 @@ class RelativisticAdam(FirstOrderOptimizer):
             "speed_warmup_steps": speed_warmup_steps,
             "law": law,
             "speed_unit": speed_unit,
+            "placement": placement,
+            "speed_follows_lr": speed_follows_lr,
+            "speed_reference_lr": speed_reference_lr,
             "maximize": maximize,
             "foreach": foreach,
             "capturable": capturable,
@@ -165,6 +179,12 @@ class RelativisticAdam(FirstOrderOptimizer):
         }
         self._check_options(defaults)
         super().__init__(params, defaults)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore what was copied, pickled or loaded; what it has not is as for a new group."""
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group["speed_reference_lr"] = reference_lr(group)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group, as torch.optim does, once its options are found valid.
@@ -177,8 +197,9 @@ class RelativisticAdam(FirstOrderOptimizer):
         """
         options = {**self.defaults, **param_group}
         self._check_options(options)
+        check_given_limit(options)
         unlike_before = all(group["law"] != options["law"] for group in self.param_groups)
-        self._add_checked(param_group)
+        self._add_checked({**param_group, "speed_reference_lr": reference_lr(options)})
         if unlike_before and not LAWS[options["law"]].monotone:
             warn_caller(
                 f"law={options['law']!r} fails the claim 'monotone': near the speed limit a larger "
@@ -186,49 +207,56 @@ class RelativisticAdam(FirstOrderOptimizer):
             )
 
     def _advance(self) -> None:
-        # Whether processes have to meet is told by the options, which all of them share, and not by
-        # the gradients, which one of them may lack.
-        together = [group for group in self.param_groups if group["relativistic_mode"] == "global"]
-        if together:
+        if any(group["relativistic_mode"] == "global" for group in self.param_groups):
             refuse_a_part_of_the_model()
-        if not any(_is_limited(group) for group in together):
-            together = []
-        apart = [
-            group
-            for group in self.param_groups
-            if group["relativistic_mode"] == "per_param" and _is_limited(group)
-        ]
-        divided_apart = parameters_by_sharding(apart)
-        divided_together = parameters_by_sharding(together)
-        if not divided_apart:
-            apart = []
+        limiters = {
+            placement: Limiter(
+                [_scope(group) for group in self.param_groups if group["placement"] == placement]
+            )
+            for placement in PLACEMENTS
+        }
         waiting: list[tuple[Batch, Proposal]] = []
         for group in self.param_groups:
             for batch in self._batches(group):
                 proposal = self._propose(batch)
-                if _is_among(group, together) or _is_among(group, apart):
-                    waiting.append((batch, proposal))
+                if limiters[group["placement"]].limit(proposal):
+                    self._take(batch, proposal)
                 else:
-                    _limit_alone(proposal, group)
-                    self._apply(batch, proposal.updates)
-        for groups, divided, limit in (
-            (apart, divided_apart, limit_tensors),
-            (together, divided_together, limit_together),
-        ):
-            if groups:
-                units = {group["speed_unit"] for group in groups}
-                proposals = [p for batch, p in waiting if _is_among(batch.group, groups)]
-                limit(proposals, divided, units)
+                    waiting.append((batch, proposal))
+        for limiter in limiters.values():
+            limiter.finish()
         for batch, proposal in waiting:
-            self._apply(batch, proposal.updates)
+            self._take(batch, proposal)
 
     def _propose(self, batch: Batch) -> Proposal:
+        """Return what is to be limited: the update that Adam proposes, or the gradient."""
+        group = batch.group
+        law = LAWS[group["law"]]
+        limit = speed_limit_now(batch) if law.limits else math.inf
+        of_gradient = group["placement"] == "gradient"
+        return Proposal(
+            batch.own_grads() if of_gradient else self._direction(batch),
+            batch.params,
+            batch.owners,
+            limit,
+            law,
+            group["speed_unit"],
+            group["relativistic_mode"],
+            batch.arithmetic,
+        )
+
+    def _direction(self, batch: Batch) -> list[Tensor]:
         if not self._decoupled_weight_decay:
             batch.penalise()
-        law, unit = LAWS[batch.group["law"]], batch.group["speed_unit"]
-        limit = _speed_limit_of(batch) if law.limits else math.inf
-        updates = propose_adam(batch)
-        return Proposal(updates, batch.params, batch.owners, limit, law, unit, batch.arithmetic)
+        return propose_adam(batch)
+
+    def _take(self, batch: Batch, proposal: Proposal) -> None:
+        """Take the step whose update, or gradient, has been limited."""
+        limited, proposal.updates = proposal.updates, []
+        if batch.group["placement"] == "gradient":
+            batch.grads = limited
+            limited = self._direction(batch)
+        self._apply(batch, limited)
 
     def _apply(self, batch: Batch, updates: list[Tensor]) -> None:
         """Write θ − s, or with decoupled decay θ − (s + lr·λ·θ), rounding θ once."""
@@ -257,13 +285,10 @@ class RelativisticAdam(FirstOrderOptimizer):
             lambda c: c > 0,
             "a number > 0 (inf means no limit)",
         )
+        check_schedule(options)
         check_at_least_zero("weight_decay", options["weight_decay"])
         check_flag("amsgrad", options["amsgrad"])
         check_one_of("relativistic_mode", options["relativistic_mode"], MODES)
-        check_flag("adaptive_speed", options["adaptive_speed"])
-        check_number(
-            "speed_warmup_steps", options["speed_warmup_steps"], math.isfinite, "a finite number"
-        )
         check_one_of("law", options["law"], LAWS)
         check_one_of("speed_unit", options["speed_unit"], UNITS)
         check_flag("maximize", options["maximize"])
@@ -314,7 +339,7 @@ class RelativisticAdamW(RelativisticAdam):
         lr: float | Tensor = 1e-3,
         betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
         eps: float = 1e-8,
-        speed_limit: float | Tensor = 0.1,
+        speed_limit: float | Tensor = PUBLISHED_LIMIT,
         weight_decay: float | Tensor = 1e-2,
         amsgrad: bool = False,
         relativistic_mode: str = "per_param",
@@ -323,6 +348,9 @@ class RelativisticAdamW(RelativisticAdam):
         *,
         law: str = "smooth_sqrt",
         speed_unit: str = "norm",
+        placement: str = "update",
+        speed_follows_lr: bool = False,
+        speed_reference_lr: float | None = None,
         maximize: bool = False,
         foreach: bool | None = None,
         capturable: bool = False,
@@ -342,6 +370,9 @@ class RelativisticAdamW(RelativisticAdam):
             speed_warmup_steps,
             law=law,
             speed_unit=speed_unit,
+            placement=placement,
+            speed_follows_lr=speed_follows_lr,
+            speed_reference_lr=speed_reference_lr,
             maximize=maximize,
             foreach=foreach,
             capturable=capturable,
@@ -350,37 +381,8 @@ class RelativisticAdamW(RelativisticAdam):
         )
 
 
-def _is_limited(group: dict[str, Any]) -> bool:
-    """Whether the options of a group limit anything; a tensor's value is not asked for."""
+def _scope(group: dict[str, Any]) -> Scope:
+    """Return how a group is limited; a tensor's value is not asked for."""
     c = group["speed_limit"]
-    return LAWS[group["law"]].limits and (isinstance(c, Tensor) or not math.isinf(c))
-
-
-def _limit_alone(proposal: Proposal, group: dict[str, Any]) -> None:
-    """Limit updates whose blocks are all in the proposal."""
-    if not _is_limited(group):
-        return
-    if group["relativistic_mode"] == "per_param":
-        limit_tensors([proposal], {}, {group["speed_unit"]})
-    else:
-        limit_entries(proposal)
-
-
-def _is_among(group: dict[str, Any], groups: list[dict[str, Any]]) -> bool:
-    return any(group is other for other in groups)
-
-
-def _speed_limit_of(batch: Batch) -> Scalar:
-    """Return c_t = c·min(1, t/`speed_warmup_steps`), or c without warm-up; one value if it can."""
-    c, warmup = batch.number("speed_limit"), batch.group["speed_warmup_steps"]
-    if not batch.group["adaptive_speed"] or warmup <= 0:
-        return c
-    tensors = [step for step in batch.steps if isinstance(step, Tensor)]
-    if tensors:
-        shares: Scalar = (torch.stack(tensors) / warmup).clamp(max=1)
-    else:
-        each = [min(1.0, float(step) / warmup) for step in batch.steps]
-        shares = each[0] if len(set(each)) == 1 else torch.tensor(each, dtype=torch.float64)
-    if isinstance(c, Tensor) and isinstance(shares, Tensor):
-        shares = moved(shares, c.device)
-    return c * shares
+    limits = LAWS[group["law"]].limits and (isinstance(c, Tensor) or not math.isinf(c))
+    return Scope(group["params"], group["relativistic_mode"], group["speed_unit"], limits)

@@ -84,14 +84,13 @@ def sharding_of(param: Tensor) -> Sharding | None:
     return Sharding(mesh, dims) if dims else None
 
 
-def parameters_by_sharding(groups: Iterable[Mapping[str, Any]]) -> Divided:
-    """Return the divided parameters of some groups, in an order that is every process's."""
+def parameters_by_sharding(params: Iterable[Tensor]) -> Divided:
+    """Return the divided ones of some parameters, in their order, which is every process's."""
     divided: dict[Sharding, list[Tensor]] = {}
-    for group in groups:
-        for param in group["params"]:
-            sharding = sharding_of(param)
-            if sharding is not None:
-                divided.setdefault(sharding, []).append(param)
+    for param in params:
+        sharding = sharding_of(param)
+        if sharding is not None:
+            divided.setdefault(sharding, []).append(param)
     return divided
 
 

@@ -1,0 +1,84 @@
+"""The speed limit of a step: c as the group says it, warmed up, and following the learning rate."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .arguments import as_number, check_flag, check_number, check_one_of
+from .arithmetic import Scalar, moved
+from .batches import Batch
+
+PLACEMENTS = ("update", "gradient")
+"""What a speed law is applied to."""
+
+PUBLISHED_LIMIT = float("0.1")
+"""c by default, in parameter units; an object of its own, so that it is known from a given 0.1."""
+
+
+def speed_limit_now(batch: Batch) -> Scalar:
+    """Return c·min(1, t/`speed_warmup_steps`)·lr/lr_ref of a batch; one value if it can."""
+    group = batch.group
+    c = batch.number("speed_limit")
+    if group["speed_follows_lr"]:
+        c = _following(c, batch.number("lr"), group["speed_reference_lr"])
+    warmup = group["speed_warmup_steps"]
+    if not group["adaptive_speed"] or warmup <= 0:
+        return c
+    tensors = [step for step in batch.steps if isinstance(step, Tensor)]
+    if tensors:
+        shares: Scalar = (torch.stack(tensors) / warmup).clamp(max=1)
+    else:
+        each = [min(1.0, float(step) / warmup) for step in batch.steps]
+        shares = each[0] if len(set(each)) == 1 else torch.tensor(each, dtype=torch.float64)
+    if isinstance(c, Tensor) and isinstance(shares, Tensor):
+        shares = moved(shares, c.device)
+    return c * shares
+
+
+def _following(c: Scalar, lr: Scalar, reference: float) -> Scalar:
+    """Return c·lr/lr_ref; ∞ stays ∞, also at lr = 0."""
+    if isinstance(c, Tensor):
+        return torch.where(c.isinf(), c, c * (lr / reference))
+    return c if math.isinf(c) else c * (lr / reference)
+
+
+def reference_lr(options: Mapping[str, Any]) -> float:
+    """Return lr_ref of a group that is added: as given, else its learning rate."""
+    given = options["speed_reference_lr"]
+    return float(as_number(options["lr"])) if given is None else given
+
+
+def check_schedule(options: Mapping[str, Any]) -> None:
+    """Raise ValueError unless placement, warm-up and reference learning rate are valid."""
+    check_one_of("placement", options["placement"], PLACEMENTS)
+    check_flag("adaptive_speed", options["adaptive_speed"])
+    check_number(
+        "speed_warmup_steps", options["speed_warmup_steps"], math.isfinite, "a finite number"
+    )
+    check_flag("speed_follows_lr", options["speed_follows_lr"])
+    given, follows = options["speed_reference_lr"], options["speed_follows_lr"]
+    if given is not None:
+        least, expected = (0.0, "a finite number > 0") if follows else (-1.0, "a number >= 0")
+        check_number("speed_reference_lr", given, lambda x: least < x < math.inf, expected)
+    elif follows and as_number(options["lr"]) == 0:
+        raise ValueError(
+            "lr=0 with speed_follows_lr=True: expected a learning rate > 0, or "
+            "speed_reference_lr, the one at which speed_limit holds"
+        )
+    if options["placement"] == "gradient" and follows:
+        raise ValueError(
+            "speed_follows_lr=True with placement='gradient': expected False, since a limit in "
+            "gradient units has nothing to do with the learning rate"
+        )
+
+
+def check_given_limit(options: Mapping[str, Any]) -> None:
+    """Raise ValueError if gradients are to be limited by the default limit of updates."""
+    if options["placement"] == "gradient" and options["speed_limit"] is PUBLISHED_LIMIT:
+        raise ValueError(
+            "speed_limit is not given: expected a number > 0 in gradient units for "
+            "placement='gradient', ten times a typical gradient for instance, or 'auto'"
+        )
