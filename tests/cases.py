@@ -90,6 +90,16 @@ SHARED_ERRORS = [
         for flag in ("foreach", "fused")
         for error in number_errors(flag, "True, False, or None", (1, "yes"))
     ],
+    *number_errors("on_nonfinite", "one of 'propagate', 'skip', 'raise'", ("stop", None, True)),
+    *number_errors("max_consecutive_skips", "a number >= 1", (0, -1, math.nan, "3", None)),
+    (
+        {"on_nonfinite": "raise", "capturable": True},
+        "on_nonfinite='raise' with capturable=True: expected 'skip' or 'propagate'",
+    ),
+    (
+        {"on_nonfinite": "skip", "differentiable": True},
+        "on_nonfinite='skip' with differentiable=True: expected 'propagate'",
+    ),
     ({"lr": torch.ones(2)}, "Tensor lr must be 1-element"),
     ({"weight_decay": torch.ones(1, 2)}, "Tensor weight_decay must be 1-element"),
     (
@@ -204,7 +214,9 @@ def _gravity_longest_step(options: Options, largest: float) -> float:
     return float(options["lr"] * max(1.0, zeta))
 
 
-TORCH_ALONE = dict.fromkeys(("foreach", "capturable", "differentiable", "fused"))
+TORCH_ALONE = dict.fromkeys(
+    ("foreach", "capturable", "differentiable", "fused", "on_nonfinite", "max_consecutive_skips")
+)
 """Options about how to compute, which the reference has not."""
 
 SCHEDULES = dict.fromkeys(("speed_follows_lr", "speed_reference_lr"))

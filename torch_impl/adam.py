@@ -2,7 +2,8 @@
 
 m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ) (Kingma and Ba, arXiv
 1412.6980); AMSGrad divides by the largest v so far (arXiv 1904.09237). 1 − β is formed in float64:
-in binary32 1 − 0.999 is off by 1.3e-5.
+in binary32 1 − 0.999 is off by 1.3e-5. Entries of a gradient beyond 2⁶³, whose squares binary32
+does not hold (2⁵¹¹ in binary64), count as 2⁶³: v stays finite, and |u| within Adam's own bound.
 """
 
 from torch import Tensor
@@ -12,6 +13,7 @@ from .batches import Batch
 
 def propose_adam(batch: Batch) -> list[Tensor]:
     """Advance the moments of a batch and return the proposed updates."""
+    batch.saturate()
     arithmetic, lr = batch.arithmetic, batch.number("lr")
     beta1, beta2 = (batch.as_scalar(beta) for beta in batch.group["betas"])
     m = arithmetic.mul(batch.read("exp_avg"), beta1)

@@ -83,6 +83,12 @@ class Arithmetic:
         """Return √x as new tensors."""
         return self._apply("sqrt", x, fresh=True)
 
+    def clamp(self, x: list[Tensor], bound: float) -> list[Tensor]:
+        """Return x between −bound and bound."""
+        if self.foreach:
+            return self._apply("clamp_max", self._apply("clamp_min", x, -bound), bound)
+        return [a.clamp(-bound, bound) if self.recorded else a.clamp_(-bound, bound) for a in x]
+
     def maximum(self, x: list[Tensor], y: list[Tensor]) -> list[Tensor]:
         """Return max(x, y); NaN if either is."""
         if self.foreach:

@@ -11,6 +11,17 @@ from torch.optim.optimizer import Optimizer, StateDict, _use_grad_for_differenti
 
 from .arguments import as_number
 from .batches import Batch, batches, refuse_sparse_gradients, working_dtype
+from .nonfinite import (
+    Before,
+    Guard,
+    Skips,
+    any_finite,
+    anything_found,
+    gradients_found,
+    named_parameters,
+    results_found,
+)
+from .refusals import refuse_flattened, refuse_partitioned
 from .sharding import is_distributed
 from .state import check_state, restore_precision, step_tensor
 
@@ -56,8 +67,48 @@ class FirstOrderOptimizer(Optimizer, ABC):
                 loss = closure()
         if eager:  # pragma: no branch
             refuse_sparse_gradients(self)
-        self._advance()
+        self._take_step()
         return loss
+
+    def _take_step(self) -> None:
+        """Advance, unless the policy has something against it."""
+        policy = self.defaults["on_nonfinite"]
+        if policy == "propagate":
+            self._advance()
+            return
+        guard = self._guard()
+        params = named_parameters(self)
+        if torch.compiler.is_compiling() or any(g["capturable"] for g in self.param_groups):
+            for group in self.param_groups:  # so that there is a state to go back to
+                self._init_group(group, [], [], [], *([] for _ in self._buffer_keys(group)))
+            before = Before(self)
+            self._advance()
+            bad = anything_found(self, params, self._largest_gradient)
+            before.restore_where(bad)
+            guard.skips.count(bad)
+            return
+        found = gradients_found(params, self._largest_gradient)
+        if found is None:
+            before = Before(self)
+            self._advance()
+            found = results_found(self, params)
+            if found is None:
+                guard.skips.count(skipped=False)
+                return
+            before.restore()
+        guard.refuse_or_skip(found)
+
+    def _largest_gradient(self, param: Tensor) -> float:
+        """Return beyond what a gradient entry makes a state that is not finite."""
+        return any_finite(param)
+
+    def _guard(self) -> Guard:
+        skips = self.__dict__.setdefault("_skips", Skips())
+        return Guard(self.defaults["on_nonfinite"], self.defaults["max_consecutive_skips"], skips)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is copied and pickled, the counters of skipped steps included."""
+        return {**super().__getstate__(), "_skips": self.__dict__.get("_skips", Skips())}
 
     @abstractmethod
     def _advance(self) -> None:
@@ -135,6 +186,15 @@ class FirstOrderOptimizer(Optimizer, ABC):
                 "differentiable=True: expected parameters that are not DTensors, whose reductions "
                 "have no derivative"
             )
+        for name in ("on_nonfinite", "max_consecutive_skips"):
+            if group[name] != self.defaults[name]:
+                raise ValueError(
+                    f"{name}={group[name]!r} in a group: expected the optimizer's "
+                    f"{self.defaults[name]!r}, since a step is skipped as a whole"
+                )
+        if group["on_nonfinite"] != "propagate":
+            refuse_partitioned(f"on_nonfinite={group['on_nonfinite']!r}", "'propagate'")
+            refuse_flattened(group)
         self._check_parameters(group)
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ A batch holds one tensor on the single-tensor path; on the multi-tensor (foreach
 of the group that share a device and a dtype. Of a DTensor it holds this process's part.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -92,6 +93,13 @@ class Batch:
         self._owns_grads = True
         return grads
 
+    def saturate(self) -> None:
+        """Bring the gradients' entries to where their squares are finite; NaN and ±∞ become NaN."""
+        grads = self.arithmetic.add(self.grads, self.grads, 0, fresh=not self._owns_grads)
+        # 0·∞ was NaN: what is not finite stays so.
+        self.grads = self.arithmetic.clamp(grads, largest_with_square(grads[0].dtype))
+        self._owns_grads = True
+
     def penalise(self) -> None:
         """Add the gradient of an L2 penalty: g ← g + λθ."""
         weight_decay = self.number("weight_decay")
@@ -160,6 +168,11 @@ def state_dtype(param: Tensor) -> torch.dtype:
 def working_dtype(param: Tensor) -> torch.dtype:
     """Return the real dtype in which a parameter's update is computed."""
     return state_dtype(param).to_real()
+
+
+def largest_with_square(dtype: torch.dtype) -> float:
+    """Return the largest power of two whose square is finite in a dtype, with room to double."""
+    return 2.0 ** ((math.frexp(torch.finfo(dtype).max)[1] - 2) // 2)
 
 
 def refuse_sparse_gradients(optimizer: torch.optim.Optimizer) -> None:

@@ -23,6 +23,7 @@ from .arguments import (
 )
 from .base import FirstOrderOptimizer, check_representable
 from .batches import Batch, as_real, state_dtype
+from .nonfinite import check_policy
 from .refusals import refuse_flattened
 from .sharding import Sharding, divided_like, is_distributed, parameters_by_sharding, reduce_each
 
@@ -58,6 +59,13 @@ class Gravity(FirstOrderOptimizer):
     max_step_grad
         "inverse_max" for m = 1/max|g| as published, or κ > 0 for m = κ·max|g|, which makes ζ
         equivariant to the gradient's scale.
+    on_nonfinite
+        What to do about a step with a gradient that is not finite, or that would leave a parameter
+        or state so: "propagate" it, as torch.optim does, "skip" it, as if it had not been asked
+        for, or "raise" an error that names the tensor. The latter two keep a copy of parameters and
+        state during a step and, unless ``capturable``, wait for the device.
+    max_consecutive_skips
+        How many steps in a row may be skipped before that is an error.
     maximize
         Ascend instead of descend.
     foreach
@@ -106,6 +114,8 @@ class Gravity(FirstOrderOptimizer):
         initial_step: int = 1,
         generator: torch.Generator | None = None,
         max_step_grad: str | float = "inverse_max",
+        on_nonfinite: str = "propagate",
+        max_consecutive_skips: float = 100,
         maximize: bool = False,
         foreach: bool | None = None,
         capturable: bool = False,
@@ -119,6 +129,8 @@ class Gravity(FirstOrderOptimizer):
             "weight_decay": weight_decay,
             "initial_step": initial_step,
             "max_step_grad": max_step_grad,
+            "on_nonfinite": on_nonfinite,
+            "max_consecutive_skips": max_consecutive_skips,
             "maximize": maximize,
             "foreach": foreach,
             "capturable": capturable,
@@ -206,6 +218,7 @@ class Gravity(FirstOrderOptimizer):
                 lambda kappa: 0 < kappa < math.inf,
                 "'inverse_max' or a finite number > 0",
             )
+        check_policy(options)
         check_flag("maximize", options["maximize"])
         check_paths(options)
         check_at_least_zero("velocity_std", _velocity_std(options))

@@ -19,16 +19,15 @@ def refuse_a_part_of_the_model() -> None:
         )
 
 
-def refuse_partitioned() -> None:
+def refuse_partitioned(option: str, expected: str) -> None:
     """Raise ValueError if ZeroRedundancyOptimizer is handing out a part of the parameters."""
     module = sys.modules.get("torch.distributed.optim.zero_redundancy_optimizer")
     frame = sys._getframe(1) if module else None
     while frame is not None:
         if isinstance(frame.f_locals.get("self"), module.ZeroRedundancyOptimizer):  # type: ignore[union-attr]
             raise ValueError(
-                "relativistic_mode='global': expected 'per_param' or 'per_component' under "
-                "ZeroRedundancyOptimizer, which gives each process a part of the model; for a "
-                "global norm use torch.distributed.fsdp.fully_shard"
+                f"{option}: expected {expected} under ZeroRedundancyOptimizer, which gives each "
+                "process a part of the model; torch.distributed.fsdp.fully_shard can have it"
             )
         frame = frame.f_back
 
@@ -37,6 +36,6 @@ def refuse_flattened(group: Mapping[str, Any]) -> None:
     """Raise ValueError if FullyShardedDataParallel has cut the parameters of a group up."""
     if any(getattr(param, "_fsdp_flattened", False) for param in group["params"]):
         raise ValueError(
-            "a parameter is a piece that FullyShardedDataParallel has cut off, of whose tensor no "
-            "norm can be taken: use torch.distributed.fsdp.fully_shard"
+            "a parameter is a piece that FullyShardedDataParallel has cut off, of whose tensor "
+            "nothing can be known: use torch.distributed.fsdp.fully_shard"
         )

@@ -25,10 +25,11 @@ from .arguments import (
     warn_caller,
 )
 from .base import FirstOrderOptimizer, check_representable
-from .batches import Batch, state_dtype, working_dtype
+from .batches import Batch, largest_with_square, state_dtype, working_dtype
 from .laws import LAWS
 from .limit import MODES, UNITS, Proposal, round_toward_zero
 from .limiter import Limiter, Scope
+from .nonfinite import check_policy
 from .refusals import refuse_a_part_of_the_model, refuse_flattened, refuse_partitioned
 from .schedules import (
     PLACEMENTS,
@@ -93,6 +94,14 @@ class RelativisticAdam(FirstOrderOptimizer):
     speed_reference_lr
         η_ref > 0; None takes the η with which a group is added. With schedulers that overwrite it,
         as OneCycleLR does, give the η at which c is to hold.
+    on_nonfinite
+        What to do about a step with a gradient that is not finite, or that would leave a parameter
+        or state so: "propagate" it, as torch.optim does, "skip" it, as if it had not been asked
+        for, or "raise" an error that names the tensor; a gradient entry whose square the state does
+        not hold (beyond 2⁶³ in 32 bits) counts as not finite then. The latter two keep a copy of
+        parameters and state during a step and, unless ``capturable``, wait for the device.
+    max_consecutive_skips
+        How many steps in a row may be skipped before that is an error.
     maximize
         Ascend instead of descend.
     foreach
@@ -117,8 +126,11 @@ class RelativisticAdam(FirstOrderOptimizer):
     The direction is torch.optim.Adam's, which ``speed_limit=math.inf`` reproduces up to rounding.
     relativistic-adam 1.0.0 divides ε by √(1 − β₂ᵗ), takes its "global" norm per tensor, and its law
     jumps at r = 1; see `reference.published_step`. State and norms of parameters narrower than 32
-    bits are kept in 32 bits. Where an entry of the proposed update is NaN its whole block becomes
-    NaN; where one is infinite it becomes ±c per component, and in a larger block NaN beside zeros.
+    bits are kept in 32 bits.
+
+    A finite gradient entry whose square the state does not hold counts as the largest power of two
+    that has one, 2⁶³ in 32 bits; in torch.optim.Adam such an entry would never move again. What is
+    not finite propagates: the entry's moments are NaN from then on, and so is its whole block.
 
     Examples
     --------
@@ -150,6 +162,8 @@ class RelativisticAdam(FirstOrderOptimizer):
         placement: str = "update",
         speed_follows_lr: bool = False,
         speed_reference_lr: float | None = None,
+        on_nonfinite: str = "propagate",
+        max_consecutive_skips: float = 100,
         maximize: bool = False,
         foreach: bool | None = None,
         capturable: bool = False,
@@ -171,6 +185,8 @@ class RelativisticAdam(FirstOrderOptimizer):
             "placement": placement,
             "speed_follows_lr": speed_follows_lr,
             "speed_reference_lr": speed_reference_lr,
+            "on_nonfinite": on_nonfinite,
+            "max_consecutive_skips": max_consecutive_skips,
             "maximize": maximize,
             "foreach": foreach,
             "capturable": capturable,
@@ -267,6 +283,9 @@ class RelativisticAdam(FirstOrderOptimizer):
                 updates = arithmetic.add(updates, batch.params, decay)
         batch.write("param", arithmetic.add(batch.params, updates, -1))
 
+    def _largest_gradient(self, param: Tensor) -> float:
+        return largest_with_square(working_dtype(param))
+
     def _buffer_keys(self, group: dict[str, Any]) -> Sequence[str]:
         largest = ("max_exp_avg_sq",) if group["amsgrad"] else ()
         return (*self._needed_buffers, *largest)
@@ -291,12 +310,13 @@ class RelativisticAdam(FirstOrderOptimizer):
         check_one_of("relativistic_mode", options["relativistic_mode"], MODES)
         check_one_of("law", options["law"], LAWS)
         check_one_of("speed_unit", options["speed_unit"], UNITS)
+        check_policy(options)
         check_flag("maximize", options["maximize"])
         check_paths(options)
 
     def _check_parameters(self, group: dict[str, Any]) -> None:
         if group["relativistic_mode"] == "global":
-            refuse_partitioned()
+            refuse_partitioned("relativistic_mode='global'", "'per_param' or 'per_component'")
         if group["relativistic_mode"] != "per_component":
             refuse_flattened(group)
         check_representable(group, ("eps", "weight_decay"))
@@ -351,6 +371,8 @@ class RelativisticAdamW(RelativisticAdam):
         placement: str = "update",
         speed_follows_lr: bool = False,
         speed_reference_lr: float | None = None,
+        on_nonfinite: str = "propagate",
+        max_consecutive_skips: float = 100,
         maximize: bool = False,
         foreach: bool | None = None,
         capturable: bool = False,
@@ -373,6 +395,8 @@ class RelativisticAdamW(RelativisticAdam):
             placement=placement,
             speed_follows_lr=speed_follows_lr,
             speed_reference_lr=speed_reference_lr,
+            on_nonfinite=on_nonfinite,
+            max_consecutive_skips=max_consecutive_skips,
             maximize=maximize,
             foreach=foreach,
             capturable=capturable,
