@@ -8,8 +8,19 @@ its claims, is in the `reference` package.
 
 from .gravity import Gravity
 from .laws import LAWS
+from .limit_speed import SpeedLimitHandle, limit_speed
 from .relativistic import RelativisticAdam, RelativisticAdamW
+from .telemetry import SpeedReport, TensorSpeed
 
 __version__ = "0.1.0"
 
-__all__ = ["LAWS", "Gravity", "RelativisticAdam", "RelativisticAdamW"]
+__all__ = [
+    "LAWS",
+    "Gravity",
+    "RelativisticAdam",
+    "RelativisticAdamW",
+    "SpeedLimitHandle",
+    "SpeedReport",
+    "TensorSpeed",
+    "limit_speed",
+]

@@ -24,6 +24,7 @@ from .nonfinite import (
 from .refusals import refuse_flattened, refuse_partitioned
 from .sharding import is_distributed
 from .state import check_state, restore_precision, step_tensor
+from .telemetry import Seen, SpeedReport, report
 
 
 class FirstOrderOptimizer(Optimizer, ABC):
@@ -87,6 +88,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
             before.restore_where(bad)
             guard.skips.count(bad)
             return
+        self._seen: Sequence[Seen] = ()
         found = gradients_found(params, self._largest_gradient)
         if found is None:
             before = Before(self)
@@ -119,12 +121,27 @@ class FirstOrderOptimizer(Optimizer, ABC):
         return self._needed_buffers
 
     @abstractmethod
-    def _new_buffer(self, param: Tensor, group: dict[str, Any]) -> Tensor:
+    def _new_buffer(self, param: Tensor, group: dict[str, Any], key: str) -> Tensor:
         """Return a buffer of a parameter before its first step."""
 
     @abstractmethod
     def _check_options(self, options: dict[str, Any]) -> None:
         """Raise ValueError, or RuntimeError, if the options of a group are not valid."""
+
+    def speed_report(self) -> SpeedReport:
+        """Return what the last step did, waiting for the device; see `SpeedReport`.
+
+        Without ``telemetry=True`` it has no tensors, but counts skipped steps all the same.
+
+        Raises
+        ------
+        RuntimeError
+            If more than ``max_consecutive_skips`` steps in a row have been skipped.
+        """
+        guard = self._guard()
+        guard.check()
+        names = {id(param): name for param, name in named_parameters(self)}
+        return report(self.__dict__.get("_seen", ()), names, guard.skips.read())
 
     def _parameters(self) -> Iterator[Tensor]:
         return (param for group in self.param_groups for param in group["params"])
@@ -160,7 +177,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
                 state["step"] = state["step"].to(param.device)
             for key in self._buffer_keys(group):
                 if key not in state:
-                    state[key] = self._new_buffer(param, group)
+                    state[key] = self._new_buffer(param, group, key)
             params.append(param)
             grads.append(param.grad)
             steps.append(state["step"])

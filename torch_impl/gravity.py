@@ -193,7 +193,7 @@ class Gravity(FirstOrderOptimizer):
             for batch in waiting:
                 _step(batch, [next(whole).to(batch.grads[0].dtype) for _ in batch.owners])
 
-    def _new_buffer(self, param: Tensor, group: dict[str, Any]) -> Tensor:
+    def _new_buffer(self, param: Tensor, group: dict[str, Any], _key: str) -> Tensor:
         """Return V₀; every process draws the whole of a tensor that is divided among them."""
         dtype, std = state_dtype(param), group["velocity_std"]
         if std > 0 and is_distributed(param):

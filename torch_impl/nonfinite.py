@@ -74,6 +74,13 @@ class Before:
         self._states = {param: dict(state) for param, state in self.optimizer.state.items()}
         self._groups = [dict(group) for group in self.optimizer.param_groups]
 
+    def covers_state(self) -> bool:
+        """Whether the step has added no state to what is copied here."""
+        return all(
+            state.keys() == self._states.get(param, {}).keys()
+            for param, state in self.optimizer.state.items()
+        )
+
     @torch.no_grad()
     def restore(self) -> None:
         """Put everything back, and forget state that was not there."""

@@ -21,7 +21,6 @@ from .arguments import (
     check_number,
     check_one_of,
     check_paths,
-    check_scalar,
     warn_caller,
 )
 from .base import FirstOrderOptimizer, check_representable
@@ -32,11 +31,15 @@ from .limiter import Limiter, Scope
 from .nonfinite import check_policy
 from .refusals import refuse_a_part_of_the_model, refuse_flattened, refuse_partitioned
 from .schedules import (
+    MEASURED_STEPS,
     PLACEMENTS,
     PUBLISHED_LIMIT,
+    SIZES,
     check_given_limit,
     check_schedule,
+    is_auto,
     reference_lr,
+    remember_sizes,
     speed_limit_now,
 )
 
@@ -66,6 +69,9 @@ class RelativisticAdam(FirstOrderOptimizer):
     speed_limit
         c > 0, the largest permitted norm of an update; ∞ is plain Adam. As a tensor it can be
         changed in place, without recompilation; in a group it may become 0, which stops the update.
+        "auto" measures it: 4 times the median size of a parameter's block over its first 20 steps,
+        which are not limited (a block of zeros is not counted); a part of the state from then on.
+        While a scheduler warms the learning rate up, combine it with ``speed_follows_lr``.
     weight_decay
         λ ≥ 0, an L2 penalty in the gradient.
     amsgrad
@@ -102,6 +108,8 @@ class RelativisticAdam(FirstOrderOptimizer):
         parameters and state during a step and, unless ``capturable``, wait for the device.
     max_consecutive_skips
         How many steps in a row may be skipped before that is an error.
+    telemetry
+        Whether to measure every step for `speed_report`, on the device.
     maximize
         Ascend instead of descend.
     foreach
@@ -150,7 +158,7 @@ class RelativisticAdam(FirstOrderOptimizer):
         lr: float | Tensor = 1e-3,
         betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
         eps: float = 1e-8,
-        speed_limit: float | Tensor = PUBLISHED_LIMIT,
+        speed_limit: float | Tensor | str = PUBLISHED_LIMIT,
         weight_decay: float | Tensor = 0,
         amsgrad: bool = False,
         relativistic_mode: str = "per_param",
@@ -164,6 +172,7 @@ class RelativisticAdam(FirstOrderOptimizer):
         speed_reference_lr: float | None = None,
         on_nonfinite: str = "propagate",
         max_consecutive_skips: float = 100,
+        telemetry: bool = False,
         maximize: bool = False,
         foreach: bool | None = None,
         capturable: bool = False,
@@ -187,6 +196,7 @@ class RelativisticAdam(FirstOrderOptimizer):
             "speed_reference_lr": speed_reference_lr,
             "on_nonfinite": on_nonfinite,
             "max_consecutive_skips": max_consecutive_skips,
+            "telemetry": telemetry,
             "maximize": maximize,
             "foreach": foreach,
             "capturable": capturable,
@@ -225,24 +235,34 @@ class RelativisticAdam(FirstOrderOptimizer):
     def _advance(self) -> None:
         if any(group["relativistic_mode"] == "global" for group in self.param_groups):
             refuse_a_part_of_the_model()
+        measures = any(is_auto(group["speed_limit"]) for group in self.param_groups)
         limiters = {
             placement: Limiter(
-                [_scope(group) for group in self.param_groups if group["placement"] == placement]
+                [_scope(group) for group in self.param_groups if group["placement"] == placement],
+                observed=self.defaults["telemetry"] or measures,
             )
             for placement in PLACEMENTS
         }
         waiting: list[tuple[Batch, Proposal]] = []
+        measuring: list[Batch] = []
         for group in self.param_groups:
             for batch in self._batches(group):
                 proposal = self._propose(batch)
+                if is_auto(group["speed_limit"]):
+                    measuring.append(batch)
                 if limiters[group["placement"]].limit(proposal):
                     self._take(batch, proposal)
                 else:
                     waiting.append((batch, proposal))
-        for limiter in limiters.values():
-            limiter.finish()
+        rows = [row for limiter in limiters.values() for row in limiter.finish()]
         for batch, proposal in waiting:
             self._take(batch, proposal)
+        if self.defaults["telemetry"]:
+            self._seen = rows
+        if measuring:
+            sizes = {id(row.owner): row.size for row in rows}
+            for batch in measuring:
+                remember_sizes(batch, [sizes[id(owner)] for owner in batch.owners])
 
     def _propose(self, batch: Batch) -> Proposal:
         """Return what is to be limited: the update that Adam proposes, or the gradient."""
@@ -288,9 +308,12 @@ class RelativisticAdam(FirstOrderOptimizer):
 
     def _buffer_keys(self, group: dict[str, Any]) -> Sequence[str]:
         largest = ("max_exp_avg_sq",) if group["amsgrad"] else ()
-        return (*self._needed_buffers, *largest)
+        sizes = (SIZES,) if is_auto(group["speed_limit"]) else ()
+        return (*self._needed_buffers, *largest, *sizes)
 
-    def _new_buffer(self, param: Tensor, _group: dict[str, Any]) -> Tensor:
+    def _new_buffer(self, param: Tensor, _group: dict[str, Any], key: str) -> Tensor:
+        if key == SIZES:
+            return torch.zeros(MEASURED_STEPS, dtype=torch.float64, device=param.device)
         dtype = state_dtype(param)
         return torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
 
@@ -298,12 +321,6 @@ class RelativisticAdam(FirstOrderOptimizer):
         check_at_least_zero("lr", options["lr"])
         check_betas(options["betas"])
         check_number("eps", options["eps"], lambda x: 0 <= x < math.inf, "a finite number >= 0")
-        check_scalar(
-            "speed_limit",
-            options["speed_limit"],
-            lambda c: c > 0,
-            "a number > 0 (inf means no limit)",
-        )
         check_schedule(options)
         check_at_least_zero("weight_decay", options["weight_decay"])
         check_flag("amsgrad", options["amsgrad"])
@@ -311,6 +328,7 @@ class RelativisticAdam(FirstOrderOptimizer):
         check_one_of("law", options["law"], LAWS)
         check_one_of("speed_unit", options["speed_unit"], UNITS)
         check_policy(options)
+        check_flag("telemetry", options["telemetry"])
         check_flag("maximize", options["maximize"])
         check_paths(options)
 
@@ -322,7 +340,7 @@ class RelativisticAdam(FirstOrderOptimizer):
         check_representable(group, ("eps", "weight_decay"))
         first_rate = as_number(group["lr"]) / (1 - as_number(group["betas"][0]))
         check_representable({**group, "lr/(1 - beta1)": first_rate}, ("lr", "lr/(1 - beta1)"))
-        c = as_number(group["speed_limit"])
+        c = math.inf if is_auto(group["speed_limit"]) else as_number(group["speed_limit"])
         for param in group["params"]:
             if c > 0 and round_toward_zero(c, working_dtype(param)) == 0:
                 raise ValueError(
@@ -359,7 +377,7 @@ class RelativisticAdamW(RelativisticAdam):
         lr: float | Tensor = 1e-3,
         betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
         eps: float = 1e-8,
-        speed_limit: float | Tensor = PUBLISHED_LIMIT,
+        speed_limit: float | Tensor | str = PUBLISHED_LIMIT,
         weight_decay: float | Tensor = 1e-2,
         amsgrad: bool = False,
         relativistic_mode: str = "per_param",
@@ -373,6 +391,7 @@ class RelativisticAdamW(RelativisticAdam):
         speed_reference_lr: float | None = None,
         on_nonfinite: str = "propagate",
         max_consecutive_skips: float = 100,
+        telemetry: bool = False,
         maximize: bool = False,
         foreach: bool | None = None,
         capturable: bool = False,
@@ -397,6 +416,7 @@ class RelativisticAdamW(RelativisticAdam):
             speed_reference_lr=speed_reference_lr,
             on_nonfinite=on_nonfinite,
             max_consecutive_skips=max_consecutive_skips,
+            telemetry=telemetry,
             maximize=maximize,
             foreach=foreach,
             capturable=capturable,
@@ -408,5 +428,6 @@ class RelativisticAdamW(RelativisticAdam):
 def _scope(group: dict[str, Any]) -> Scope:
     """Return how a group is limited; a tensor's value is not asked for."""
     c = group["speed_limit"]
-    limits = LAWS[group["law"]].limits and (isinstance(c, Tensor) or not math.isinf(c))
+    known = not isinstance(c, Tensor) and not is_auto(c)
+    limits = LAWS[group["law"]].limits and not (known and math.isinf(c))
     return Scope(group["params"], group["relativistic_mode"], group["speed_unit"], limits)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .arguments import as_number, check_flag, check_number, check_one_of
+from .arguments import as_number, check_flag, check_number, check_one_of, check_scalar
 from .arithmetic import Scalar, moved
 from .batches import Batch
 
@@ -18,10 +18,22 @@ PUBLISHED_LIMIT = float("0.1")
 """c by default, in parameter units; an object of its own, so that it is known from a given 0.1."""
 
 
+SIZES = "proposed_sizes"
+"""State buffer of the sizes that an automatic limit is measured from, float64, one per step."""
+
+MEASURED_STEPS = 20
+MEASURED_FACTOR = 4.0
+
+
+def is_auto(speed_limit: object) -> bool:
+    """Whether the limit is to be measured."""
+    return isinstance(speed_limit, str)
+
+
 def speed_limit_now(batch: Batch) -> Scalar:
     """Return c·min(1, t/`speed_warmup_steps`)·lr/lr_ref of a batch; one value if it can."""
     group = batch.group
-    c = batch.number("speed_limit")
+    c = _measured_limits(batch) if is_auto(group["speed_limit"]) else batch.number("speed_limit")
     if group["speed_follows_lr"]:
         c = _following(c, batch.number("lr"), group["speed_reference_lr"])
     warmup = group["speed_warmup_steps"]
@@ -38,6 +50,41 @@ def speed_limit_now(batch: Batch) -> Scalar:
     return c * shares
 
 
+def _measured_limits(batch: Batch) -> Tensor:
+    """Return 4·median of each parameter's sizes that are not 0; ∞ while it is measured."""
+    sizes = torch.stack(batch.read(SIZES))
+    median = torch.where(sizes > 0, sizes, math.nan).nanmedian(dim=1).values
+    limits = torch.where(median.isnan(), math.inf, MEASURED_FACTOR * median)
+    steps = _together(batch.steps, sizes.device)
+    return torch.where(steps > MEASURED_STEPS, limits, math.inf)
+
+
+def remember_sizes(batch: Batch, sizes: list[Tensor]) -> None:
+    """Store the sizes of a step among the first; at the reference learning rate, if c follows it.
+
+    Parameters
+    ----------
+    batch
+        Parameters that a step has been proposed for.
+    sizes
+        Of each, float64, without dimensions.
+    """
+    group, stored = batch.group, torch.stack(batch.read(SIZES))
+    found = torch.stack([size.to(stored.device) for size in sizes])
+    if group["speed_follows_lr"]:
+        found = found / batch.number("lr") * group["speed_reference_lr"]
+    found = torch.where(found.isfinite(), found, 0.0)
+    places = torch.arange(1, MEASURED_STEPS + 1, device=stored.device)
+    now = places == _together(batch.steps, stored.device)[:, None]
+    batch.write(SIZES, list(torch.where(now, found[:, None], stored).unbind()))
+
+
+def _together(steps: list[Scalar], device: torch.device) -> Tensor:
+    tensors = [step for step in steps if isinstance(step, Tensor)]
+    together = torch.stack(tensors) if tensors else torch.tensor(steps, dtype=torch.float64)
+    return moved(together, device)
+
+
 def _following(c: Scalar, lr: Scalar, reference: float) -> Scalar:
     """Return c·lr/lr_ref; ∞ stays ∞, also at lr = 0."""
     if isinstance(c, Tensor):
@@ -52,7 +99,19 @@ def reference_lr(options: Mapping[str, Any]) -> float:
 
 
 def check_schedule(options: Mapping[str, Any]) -> None:
-    """Raise ValueError unless placement, warm-up and reference learning rate are valid."""
+    """Raise ValueError unless limit, placement, warm-up and reference learning rate are valid."""
+    if isinstance(options["speed_limit"], Tensor) or options["speed_limit"] != "auto":
+        check_scalar(
+            "speed_limit",
+            options["speed_limit"],
+            lambda c: c > 0,
+            "a number > 0 (inf means no limit), or 'auto'",
+        )
+    elif options.get("differentiable"):
+        raise ValueError(
+            "speed_limit='auto' with differentiable=True: expected a number > 0, since what is "
+            "measured has no derivative"
+        )
     check_one_of("placement", options["placement"], PLACEMENTS)
     check_flag("adaptive_speed", options["adaptive_speed"])
     check_number(

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer, StateDict
 
 from .batches import state_dtype
+from .schedules import MEASURED_STEPS, SIZES
 from .sharding import divided_like, is_distributed
 
 
@@ -61,6 +62,13 @@ def check_state(optimizer: Optimizer, state_dict: StateDict, needed: Sequence[st
                 raise ValueError(
                     f"state {key!r} {saved.name} is {value!r}: expected a dense tensor"
                 )
+        sizes = saved.state.get(SIZES)
+        if sizes is not None and (
+            not isinstance(sizes, Tensor) or sizes.shape != (MEASURED_STEPS,)
+        ):
+            raise ValueError(
+                f"state {SIZES!r} {saved.name} is {sizes!r}: expected {MEASURED_STEPS} numbers"
+            )
         for key, value in _buffers(saved.state).items():
             if value.is_complex() != saved.param.is_complex():
                 raise ValueError(
@@ -92,6 +100,9 @@ def restore_precision(optimizer: Optimizer, state_dict: StateDict) -> None:
             if is_distributed(saved.param) and not is_distributed(source):
                 source = divided_like(source.to(saved.param.device), saved.param)
             state[key] = wide.detach().copy_(source)
+        if SIZES in saved.state:
+            sizes = saved.state[SIZES].detach()
+            state[SIZES] = sizes.to(saved.param.device, torch.float64, copy=True)
         state["step"] = step_tensor(saved.param, saved.group, float(saved.state["step"]))
 
 
@@ -102,7 +113,9 @@ def step_tensor(param: Tensor, group: dict[str, Any], value: float = 0.0) -> Ten
 
 
 def _buffers(state: dict[str, Any]) -> dict[str, Tensor]:
-    """Return the buffers of a saved state: every tensor in it but the step."""
+    """Return the buffers of a saved state: every tensor in the shape of its parameter."""
     return {
-        key: value for key, value in state.items() if isinstance(value, Tensor) and key != "step"
+        key: value
+        for key, value in state.items()
+        if isinstance(value, Tensor) and key not in {"step", SIZES}
     }
