@@ -7,7 +7,7 @@ from typing import Any, ClassVar, overload
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import Optimizer, StateDict, _use_grad_for_differentiable
+from torch.optim.optimizer import Optimizer, ParamsT, StateDict, _use_grad_for_differentiable
 
 from .arguments import as_number
 from .batches import Batch, batches, refuse_sparse_gradients, working_dtype
@@ -36,6 +36,11 @@ class FirstOrderOptimizer(Optimizer, ABC):
 
     _needed_buffers: ClassVar[Sequence[str]]
     """The state buffers without which a parameter's state is not this optimizer's."""
+
+    def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
+        self._skips = Skips()
+        self._seen: Sequence[Seen] = ()
+        super().__init__(params, defaults)
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -88,7 +93,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
             before.restore_where(bad)
             guard.skips.count(bad)
             return
-        self._seen: Sequence[Seen] = ()
+        self._seen = ()
         found = gradients_found(params, self._largest_gradient)
         if found is None:
             before = Before(self)
@@ -105,12 +110,12 @@ class FirstOrderOptimizer(Optimizer, ABC):
         return any_finite(param)
 
     def _guard(self) -> Guard:
-        skips = self.__dict__.setdefault("_skips", Skips())
-        return Guard(self.defaults["on_nonfinite"], self.defaults["max_consecutive_skips"], skips)
+        options = self.defaults
+        return Guard(options["on_nonfinite"], options["max_consecutive_skips"], self._skips)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is copied and pickled, the counters of skipped steps included."""
-        return {**super().__getstate__(), "_skips": self.__dict__.get("_skips", Skips())}
+        return {**super().__getstate__(), "_skips": self._skips}
 
     @abstractmethod
     def _advance(self) -> None:
@@ -141,7 +146,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
         guard = self._guard()
         guard.check()
         names = {id(param): name for param, name in named_parameters(self)}
-        return report(self.__dict__.get("_seen", ()), names, guard.skips.read())
+        return report(self._seen, names, guard.skips.read())
 
     def _parameters(self) -> Iterator[Tensor]:
         return (param for group in self.param_groups for param in group["params"])
@@ -217,6 +222,8 @@ class FirstOrderOptimizer(Optimizer, ABC):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a copied, pickled or loaded optimizer; options it has not take their defaults."""
         super().__setstate__(state)
+        self.__dict__.setdefault("_skips", Skips())
+        self._seen = ()
         for name, parameter in inspect.signature(type(self)).parameters.items():
             if name not in {"params", "generator"}:
                 self.defaults.setdefault(name, parameter.default)

@@ -41,17 +41,14 @@ def lightning_callback(reporter: Reporter | None = None, every: int = 50) -> Any
     Raises
     ------
     ImportError
-        If neither ``lightning`` nor ``pytorch_lightning`` is installed.
+        If ``lightning`` is not installed.
     """
     try:
         from lightning.pytorch import Callback  # noqa: PLC0415
-    except ImportError:
-        try:
-            from pytorch_lightning import Callback  # noqa: PLC0415
-        except ImportError as error:
-            raise ImportError("lightning_callback needs the package 'lightning'") from error
+    except ImportError as error:
+        raise ImportError("lightning_callback needs the package 'lightning'") from error
 
-    class SpeedReportCallback(Callback):  # type: ignore[misc]
+    class SpeedReportCallback(Callback):
         """Logs the speed report every so many steps."""
 
         def __init__(self) -> None:
@@ -88,7 +85,7 @@ def transformers_callback(reporter: Reporter | None = None) -> Any:
     except ImportError as error:
         raise ImportError("transformers_callback needs the package 'transformers'") from error
 
-    class SpeedReportCallback(TrainerCallback):  # type: ignore[misc]
+    class SpeedReportCallback(TrainerCallback):
         """Adds the speed report to the logs."""
 
         def on_log(

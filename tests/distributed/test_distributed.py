@@ -127,6 +127,17 @@ def test_a_distributed_checkpoint_continues_on_other_processes(
     check(runs, name, shared_folder, record_property)
 
 
+@pytest.mark.parametrize("world", [2, 3])
+def test_limits_reports_and_skips_are_those_of_one_process(world: int, shared_folder: Path) -> None:
+    """limit_speed and what it measures; a step that one process cannot take is taken by none."""
+    records = records_of((("limits", world),), shared_folder)
+    assert len(records) == 3 * (3 + 2) + 2
+    for record in records:
+        assert record["error"] <= BOUNDS["float64"], record
+        assert record["apart"] <= BOUNDS["float64"], record
+        assert record["skipped"] == (record["check"] == "skip"), record
+
+
 @pytest.mark.contract("FSDP1 is refused")
 @pytest.mark.parametrize("name", CASES)
 def test_pieces_that_fsdp1_has_cut_off_are_refused(name: str) -> None:
