@@ -53,7 +53,7 @@ def speed_limit_now(batch: Batch) -> Scalar:
 def _measured_limits(batch: Batch) -> Tensor:
     """Return 4·median of each parameter's sizes that are not 0; ∞ while it is measured."""
     sizes = torch.stack(batch.read(SIZES))
-    median = torch.where(sizes > 0, sizes, math.nan).nanmedian(dim=1).values
+    median = torch.where(sizes > 0, sizes, math.nan).nanquantile(0.5, dim=1)
     limits = torch.where(median.isnan(), math.inf, MEASURED_FACTOR * median)
     steps = _together(batch.steps, sizes.device)
     return torch.where(steps > MEASURED_STEPS, limits, math.inf)
