@@ -7,8 +7,9 @@ its claims, is in the `reference` package.
 """
 
 from .gravity import Gravity
+from .groups import param_groups
+from .handle import SpeedLimitHandle, limit_speed
 from .laws import LAWS
-from .limit_speed import SpeedLimitHandle, limit_speed
 from .relativistic import RelativisticAdam, RelativisticAdamW
 from .telemetry import SpeedReport, TensorSpeed
 
@@ -23,4 +24,5 @@ __all__ = [
     "SpeedReport",
     "TensorSpeed",
     "limit_speed",
+    "param_groups",
 ]
