@@ -203,7 +203,7 @@ def test_a_closure_is_limited_by_its_update_and_refused_for_gradients() -> None:
         optimizer.zero_grad()
         loss: Any = (param * 100).sum()
         loss.backward()
-        return float(loss)
+        return float(loss.detach())
 
     optimizer = torch.optim.SGD(params, lr=1.0)
     handle = limit_speed(optimizer, 0.1, law="hard_clip")

@@ -42,6 +42,7 @@ from .schedules import (
     remember_sizes,
     speed_limit_now,
 )
+from .sharding import is_distributed
 
 
 class RelativisticAdam(FirstOrderOptimizer):
@@ -235,7 +236,7 @@ class RelativisticAdam(FirstOrderOptimizer):
     def _advance(self) -> None:
         if any(group["relativistic_mode"] == "global" for group in self.param_groups):
             refuse_a_part_of_the_model()
-        measures = any(is_auto(group["speed_limit"]) for group in self.param_groups)
+        measures = any(map(self._is_measuring, self.param_groups))
         limiters = {
             placement: Limiter(
                 [_scope(group) for group in self.param_groups if group["placement"] == placement],
@@ -248,7 +249,7 @@ class RelativisticAdam(FirstOrderOptimizer):
         for group in self.param_groups:
             for batch in self._batches(group):
                 proposal = self._propose(batch)
-                if is_auto(group["speed_limit"]):
+                if measures and is_auto(group["speed_limit"]):
                     measuring.append(batch)
                 if limiters[group["placement"]].limit(proposal):
                     self._take(batch, proposal)
@@ -263,6 +264,20 @@ class RelativisticAdam(FirstOrderOptimizer):
             sizes = {id(row.owner): row.size for row in rows}
             for batch in measuring:
                 remember_sizes(batch, [sizes[id(owner)] for owner in batch.owners])
+
+    def _is_measuring(self, group: dict[str, Any]) -> bool:
+        """Whether sizes of a group are to be measured; where only the device knows, always."""
+        if not is_auto(group["speed_limit"]):
+            return False
+        if group["capturable"] or torch.compiler.is_compiling():
+            return True
+        if any(map(is_distributed, group["params"])):  # whose processes have to agree
+            return True
+        return any(
+            float(self.state.get(param, {}).get("step", 0)) < MEASURED_STEPS
+            for param in group["params"]
+            if param.grad is not None
+        )
 
     def _propose(self, batch: Batch) -> Proposal:
         """Return what is to be limited: the update that Adam proposes, or the gradient."""
@@ -302,6 +317,26 @@ class RelativisticAdam(FirstOrderOptimizer):
             if isinstance(decay, Tensor) or decay != 0:
                 updates = arithmetic.add(updates, batch.params, decay)
         batch.write("param", arithmetic.add(batch.params, updates, -1))
+
+    def _stays_finite(self, group: dict[str, Any]) -> bool:
+        """|m| ≤ L and v ≤ L², L the largest gradient: so |u| ≤ lr·L/((1 − β₁)·ε).
+
+        Where that is less than half a unit in the last place of the largest number, no finite
+        parameter becomes infinite by it; with λ ≤ ½ nor does the decay.
+        """
+        names = ("lr", "eps", "weight_decay")
+        numbers = [*(group[name] for name in names), group["betas"][0]]
+        if any(isinstance(number, Tensor) for number in numbers):
+            return False
+        lr, eps, decay, beta1 = numbers
+        if decay > 0.5 or lr * decay > 1 or eps == 0 or not LAWS[group["law"]].monotone:  # noqa: PLR2004
+            return False
+        for dtype in {param.dtype.to_real() for param in group["params"]}:
+            finfo = torch.finfo(dtype)
+            largest = largest_with_square(torch.promote_types(dtype, torch.float32))
+            if lr * largest / ((1 - beta1) * eps) > finfo.max * finfo.eps / 8:
+                return False
+        return True
 
     def _largest_gradient(self, param: Tensor) -> float:
         return largest_with_square(working_dtype(param))
