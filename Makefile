@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 export PYTHONHASHSEED := 0
 
-.PHONY: demo readme contract test test-thorough lint format wheel clean
+.PHONY: demo readme contract overhead test test-thorough lint format wheel clean
 
 demo: $(READY)
 	$(BIN)/python -m paper.demo
@@ -17,6 +17,11 @@ readme: $(READY)
 # What the optimizers work with: the contract tests, counted, and the README's tables from them.
 contract: $(READY)
 	$(BIN)/pytest -n 2 -m contract --counts paper/results/contract.json
+	$(BIN)/python -m paper.readme
+
+# What limits, telemetry and policies cost, and the README's table from it; 7 minutes.
+overhead: $(READY)
+	$(BIN)/python -m paper.overhead --out paper/results
 	$(BIN)/python -m paper.readme
 
 test: $(READY)

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from . import contract
+from . import contract, overhead
 from .demo import digits_rows, markdown, read, regression_rows, write_atomically
 
 ROOT = Path(__file__).parents[1]
@@ -14,10 +14,13 @@ def blocks() -> dict[str, str]:
     """Return what stands between the README's markers, by marker."""
     results = read(RESULTS)
     counted = contract.read(RESULTS)
+    costs = overhead.read(RESULTS)
     return {
         "contract-environment": contract.environment(counted),
         "contract-works-with": markdown(contract.works_with_rows(counted)),
         "contract-distributed": markdown(contract.distributed_rows(counted)),
+        "overhead": markdown(overhead.rows(costs)),
+        "overhead-environment": overhead.environment(costs),
         "demo-regression": markdown(regression_rows(results)),
         "demo-digits": markdown(digits_rows(results)),
     }

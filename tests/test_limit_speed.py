@@ -11,6 +11,7 @@ import pytorch_optimizer
 import torch
 
 import reference
+from tests.live_bytes import LiveBytes
 from tests.steps import PATHS, normal
 from torch_impl import LAWS, Gravity, RelativisticAdamW, limit_speed
 
@@ -446,3 +447,36 @@ def test_a_limit_that_fails_leaves_the_parameters_where_they_were(
     with pytest.raises(MemoryError, match="planned"):
         optimizer.step()
     assert all(torch.equal(p, b) for p, b in zip(params, before, strict=True))
+
+
+@pytest.mark.parametrize("placement", ["update", "gradient"])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_limit_costs_one_copy_of_what_it_limits(mode: str, placement: str) -> None:
+    """Of the parameters or gradients, during a step; per component 7.5 of a tensor besides."""
+    tensors, entries = 20, 10_000
+    params = [torch.zeros(entries, requires_grad=True) for _ in range(tensors)]
+    optimizer = torch.optim.SGD(params, lr=0.1)
+    limit_speed(optimizer, 1e-3, mode=mode, placement=placement)
+    for _ in range(2):
+        for param in params:
+            param.grad = torch.ones_like(param)
+        with LiveBytes() as memory:
+            optimizer.step()
+    more = 7.5 if mode == "per_component" else 0
+    assert memory.peak <= (tensors + more) * entries * 4 + 300 * tensors
+    assert memory.peak >= tensors * entries * 4
+
+
+def test_a_step_that_stays_finite_is_watched_without_a_copy() -> None:
+    """After a first step, for which the state was not known to be finite."""
+    params = [torch.zeros(10_000, requires_grad=True) for _ in range(20)]
+    optimizer = RelativisticAdamW(params, on_nonfinite="skip")
+    peaks = []
+    for _ in range(3):
+        for param in params:
+            param.grad = torch.ones_like(param)
+        with LiveBytes() as memory:
+            optimizer.step()
+        peaks.append(memory.peak)
+    assert peaks[0] > 3 * 20 * 40_000
+    assert max(peaks[1:]) < 3 * 40_000

@@ -182,6 +182,51 @@ def test_a_state_that_would_not_be_finite_is_no_step_either() -> None:
         assert not optimizer.state
 
 
+EXTREME = [
+    {"weight_decay": 1e30},
+    {"lr": 1e30},
+    {"lr": torch.tensor(0.1)},
+    {"eps": 0.0},
+    {"law": "piecewise"},
+    {"speed_limit": math.inf, "lr": 1e25},
+]
+
+
+@pytest.mark.filterwarnings("ignore:law=")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("options", EXTREME)
+@pytest.mark.parametrize("optimizer_class", [RelativisticAdam, RelativisticAdamW])
+def test_under_extreme_options_nothing_is_ever_not_finite(
+    optimizer_class: Any, options: dict[str, Any], dtype: torch.dtype
+) -> None:
+    """Where it cannot be proven beforehand, every step is checked, and undone if it was not."""
+    params = [normal((5,), 1, torch.float32).to(dtype).requires_grad_()]
+    optimizer = optimizer_class(params, on_nonfinite="skip", **options)
+    for step in range(12):
+        largest = 2.0**62 if dtype is not torch.float16 else 6e4
+        params[0].grad = torch.tensor([1.0, -largest, 0.0, largest, 1e-7]).to(dtype) * (step % 3)
+        optimizer.step()
+        state = optimizer.state.get(params[0], {})
+        assert all(torch.isfinite(t).all() for t in (params[0], *state.values()))
+
+
+def test_a_state_that_was_loaded_is_checked_before_it_is_trusted() -> None:
+    """By induction only what a checked step has left is known to be finite."""
+    params = leaves()
+    optimizer = RelativisticAdam(params, on_nonfinite="skip")
+    for step in range(2):
+        give_gradients(params, step)
+        optimizer.step()
+    saved = optimizer.state_dict()
+    saved["state"][1]["exp_avg"] = torch.full((4,), math.nan)
+    optimizer.load_state_dict(saved)
+    before = [p.detach().clone() for p in params]
+    give_gradients(params, 3)
+    optimizer.step()
+    assert optimizer.speed_report().skipped_steps == 1
+    assert all(torch.equal(p, b) for p, b in zip(params, before, strict=True))
+
+
 def test_too_many_skips_in_a_row_are_an_error() -> None:
     params = leaves()
     optimizer = RelativisticAdam(params, on_nonfinite="skip", max_consecutive_skips=2)

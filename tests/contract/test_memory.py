@@ -1,18 +1,15 @@
 """How much memory a step takes beside parameters, gradients and state, as on torch's own paths.
 
-Counted are the bytes of every tensor that an operation returns, while it lives; what a kernel
-allocates and frees inside is not seen.
+Counted is what `tests.live_bytes` says.
 """
 
-import weakref
 from typing import Any
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from tests.cases import CONTROL, Case, Options
+from tests.live_bytes import LiveBytes
 from tests.steps import PATHS, built, everyone
 from torch_impl import Gravity
 
@@ -20,27 +17,6 @@ pytestmark = [pytest.mark.filterwarnings("ignore:law="), pytest.mark.contract("m
 
 TENSORS, ENTRIES = 20, 10_000
 BYTES_OF_ONE = ENTRIES * 4
-
-
-class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of the storages that were made inside it and still live; keeps the peak."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.live: dict[int, int] = {}
-        self.peak: int = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = {t.untyped_storage()._cdata for t in tree_leaves(args) if torch.is_tensor(t)}
-        result = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
-            if torch.is_tensor(tensor):
-                storage = tensor.untyped_storage()
-                if storage._cdata not in given and storage._cdata not in self.live:
-                    self.live[storage._cdata] = storage.nbytes()
-                    weakref.finalize(storage, self.live.pop, storage._cdata, None)
-        self.peak = max(self.peak, sum(self.live.values()))
-        return result
 
 
 def peak_of_a_step(case: Case, **options: Any) -> int:
