@@ -90,13 +90,14 @@ def test_the_reference_rate_is_that_of_the_group_when_it_is_added() -> None:
     assert [g["speed_reference_lr"] for g in loaded.param_groups] == [0.1, 0.5, 0.25]
 
 
-def test_a_state_from_before_there_was_a_reference_rate_takes_the_saved_one() -> None:
+def test_a_state_from_before_there_was_a_reference_rate_leaves_the_groups_own() -> None:
     saved = RelativisticAdam(leaves(), lr=0.3).state_dict()
     for name in ("speed_reference_lr", "speed_follows_lr", "placement", "on_nonfinite"):
         del saved["param_groups"][0][name]
     loaded = RelativisticAdam(leaves(), lr=7.0)
     loaded.load_state_dict(saved)
-    assert loaded.param_groups[0]["speed_reference_lr"] == 0.3
+    assert loaded.param_groups[0]["lr"] == 0.3
+    assert loaded.param_groups[0]["speed_reference_lr"] == 7.0
 
 
 def test_infinity_stays_and_a_rate_of_zero_stops() -> None:
@@ -183,8 +184,8 @@ def test_a_measured_limit_is_four_times_the_median_of_twenty_sizes(
 def test_a_measured_limit_ignores_steps_without_an_update_and_outliers() -> None:
     (param,) = leaves((3,))
     optimizer = RelativisticAdam([param], placement="gradient", speed_limit="auto", telemetry=True)
-    for step in range(20):
-        size = 0.0 if step < 6 else 1e6 if step < 9 else 2.0  # a third of what counts is 2
+    for step in range(26):
+        size = 0.0 if step < 6 else 1e6 if step < 15 else 2.0  # 9 of the 20 that count are huge
         param.grad = torch.full((3,), size / math.sqrt(3), dtype=torch.float64)
         optimizer.step()
     param.grad = torch.full((3,), 8 / math.sqrt(3), dtype=torch.float64)
@@ -193,11 +194,11 @@ def test_a_measured_limit_ignores_steps_without_an_update_and_outliers() -> None
     assert row.ratio == pytest.approx(1.0)
     (still,) = leaves((2,))
     optimizer = RelativisticAdam([still], speed_limit="auto", telemetry=True)
-    for step in range(25):
-        still.grad = torch.zeros(2, dtype=torch.float64) + (step == 24)
+    for step in range(60):
+        still.grad = torch.ones(2, dtype=torch.float64) * (step >= 30)
         optimizer.step()
-    (row,) = optimizer.speed_report().tensors.values()
-    assert (row.ratio, row.gain) == (0, 1)
+        (row,) = optimizer.speed_report().tensors.values()
+        assert (row.ratio > 0) == (step >= 50)  # a layer that thaws late is measured then
 
 
 def test_under_a_warm_up_a_measured_limit_is_that_at_the_reference_rate() -> None:

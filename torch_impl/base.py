@@ -12,7 +12,6 @@ from torch.optim.optimizer import Optimizer, ParamsT, StateDict, _use_grad_for_d
 from .arguments import as_number
 from .batches import Batch, batches, refuse_sparse_gradients, working_dtype
 from .nonfinite import (
-    Before,
     Guard,
     Skips,
     any_finite,
@@ -23,8 +22,9 @@ from .nonfinite import (
 )
 from .refusals import refuse_flattened, refuse_partitioned
 from .sharding import is_distributed
+from .snapshot import Snapshot
 from .state import check_state, restore_precision, step_tensor
-from .telemetry import Seen, SpeedReport, report
+from .telemetry import Rows, SpeedReport
 
 
 class FirstOrderOptimizer(Optimizer, ABC):
@@ -39,8 +39,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
 
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         self._skips = Skips()
-        self._seen: Sequence[Seen] = ()
-        self._sound = False
+        self._seen = Rows()
         super().__init__(params, defaults)
 
     @overload
@@ -88,33 +87,35 @@ class FirstOrderOptimizer(Optimizer, ABC):
         if torch.compiler.is_compiling() or any(g["capturable"] for g in self.param_groups):
             for group in self.param_groups:  # so that there is a state to go back to
                 self._init_group(group, [], [], [], *([] for _ in self._buffer_keys(group)))
-            before = Before(self)
+            before = Snapshot(self)
             self._advance()
             bad = anything_found(self, params, self._largest_gradient)
             before.restore_where(bad)
             guard.skips.count(bad)
+            self._seen.discard_where(bad)
             return
-        self._seen = ()
+        self._seen.clear()
         found = gradients_found(params, self._largest_gradient)
-        if found is None and self._sound and all(map(self._stays_finite, self.param_groups)):
-            self._advance()
-            guard.skips.count(skipped=False)
-            return
         if found is None:
-            before = Before(self)
-            self._advance()
-            found = results_found(self, params)
-            if found is None:
-                self._sound = True
-                guard.skips.count(skipped=False)
-                return
-            before.restore()
-        guard.refuse_or_skip(found)
+            proven = all(map(self._stays_finite, self.param_groups))
+            if proven and results_found(self, params) is None:
+                self._advance()  # what is finite stays so: there will be nothing to undo
+            else:
+                before = Snapshot(self)
+                self._advance()
+                found = results_found(self, params)
+                if found is not None:
+                    before.restore()
+                    self._seen.clear()
+        if found is None:
+            guard.skips.count(skipped=False)
+        else:
+            guard.refuse_or_skip(found)
 
     def _stays_finite(self, _group: dict[str, Any]) -> bool:
-        """Whether a step cannot leave what is finite, if the gradients are as large as allowed.
+        """Whether finite parameters and states, and gradients as large as allowed, stay finite.
 
-        Then no copy is needed to go back to: by induction from a step that was checked, `_sound`.
+        Then no copy is needed to go back to.
         """
         return False
 
@@ -143,8 +144,11 @@ class FirstOrderOptimizer(Optimizer, ABC):
         """Return a buffer of a parameter before its first step."""
 
     @abstractmethod
-    def _check_options(self, options: dict[str, Any]) -> None:
-        """Raise ValueError, or RuntimeError, if the options of a group are not valid."""
+    def _check_options(self, options: dict[str, Any], *, scheduled: bool = False) -> None:
+        """Raise ValueError, or RuntimeError, if the options of a group are not valid.
+
+        In a state that is loaded, a schedule may have brought them where a new group cannot start.
+        """
 
     def speed_report(self) -> SpeedReport:
         """Return what the last step did, waiting for the device; see `SpeedReport`.
@@ -159,7 +163,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
         guard = self._guard()
         guard.check()
         names = {id(param): name for param, name in named_parameters(self)}
-        return report(self._seen, names, guard.skips.read())
+        return self._seen.report(names, guard.skips.read())
 
     def _parameters(self) -> Iterator[Tensor]:
         return (param for group in self.param_groups for param in group["params"])
@@ -209,7 +213,6 @@ class FirstOrderOptimizer(Optimizer, ABC):
     def _add_checked(self, param_group: dict[str, Any]) -> None:
         """Add a group as torch.optim does; take it back if its options do not fit."""
         super().add_param_group(param_group)
-        self._sound = False
         try:
             self._check_group(self.param_groups[-1])
         except ValueError:
@@ -237,7 +240,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
         """Restore a copied, pickled or loaded optimizer; options it has not take their defaults."""
         super().__setstate__(state)
         self.__dict__.setdefault("_skips", Skips())
-        self._seen, self._sound = (), False
+        self._seen = Rows()
         for name, parameter in inspect.signature(type(self)).parameters.items():
             if name not in {"params", "generator"}:
                 self.defaults.setdefault(name, parameter.default)
@@ -267,7 +270,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
         def check(_: Optimizer, candidate: StateDict) -> StateDict:
             groups = [{**group, "fused": None} for group in candidate["param_groups"]]
             for group in groups:
-                self._check_options({**self.defaults, **group})
+                self._check_options({**self.defaults, **group}, scheduled=True)
             for group, own in zip(groups, self.param_groups, strict=False):
                 options = {key: value for key, value in group.items() if key != "params"}
                 self._check_group({**self.defaults, **own, **options})

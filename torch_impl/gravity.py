@@ -205,7 +205,7 @@ class Gravity(FirstOrderOptimizer):
             velocity = divided_like(velocity, param)
         return velocity
 
-    def _check_options(self, options: dict[str, Any]) -> None:
+    def _check_options(self, options: dict[str, Any], *, scheduled: bool = False) -> None:  # noqa: ARG002
         check_at_least_zero("lr", options["lr"])
         check_number("alpha", options["alpha"], lambda x: 0 <= x < math.inf, "a finite number >= 0")
         check_fraction("beta", options["beta"])

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .arguments import warn_caller
+
 Formula = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -158,3 +160,12 @@ LAWS: Mapping[str, Law] = {
     )
 }
 """The laws an optimizer can use: key → formulas."""
+
+
+def warn_unless_monotone(law: str) -> None:
+    """Warn who has chosen a law under which a larger proposal can be applied as a smaller step."""
+    if not LAWS[law].monotone:
+        warn_caller(
+            f"law={law!r} fails the claim 'monotone': near the speed limit a larger proposed "
+            "update is applied as a smaller step; law='smooth_sqrt' is monotone"
+        )

@@ -8,7 +8,7 @@ states for the length of a step.
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -18,7 +18,8 @@ from torch.optim.optimizer import Optimizer
 from .arguments import check_number, check_one_of
 from .arithmetic import Arithmetic, Scalar, moved
 from .batches import as_real
-from .sharding import Sharding, local, parameters_by_sharding, reduce_each
+from .sharding import local, parameters_by_sharding
+from .snapshot import tensors_in
 
 POLICIES = ("propagate", "skip", "raise")
 """What to do about a step that is not finite."""
@@ -54,55 +55,6 @@ class Skips:
     def read(self) -> tuple[int, int]:
         """Return both numbers, waiting for the device if they are there."""
         return int(self.total), int(self.consecutive)
-
-
-@dataclass
-class Before:
-    """Parameters, states and options of an optimizer as they were before a step.
-
-    Attributes
-    ----------
-    tensors
-        Each tensor that a step may write, and a copy of it.
-    """
-
-    optimizer: Optimizer
-    tensors: list[tuple[Tensor, Tensor]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.tensors = [(tensor, tensor.detach().clone()) for tensor in _written(self.optimizer)]
-        self._states = {param: dict(state) for param, state in self.optimizer.state.items()}
-        self._groups = [dict(group) for group in self.optimizer.param_groups]
-
-    def covers_state(self) -> bool:
-        """Whether the step has added no state to what is copied here."""
-        return all(
-            state.keys() == self._states.get(param, {}).keys()
-            for param, state in self.optimizer.state.items()
-        )
-
-    @torch.no_grad()
-    def restore(self) -> None:
-        """Put everything back, and forget state that was not there."""
-        for tensor, copy in self.tensors:
-            local(tensor).copy_(local(copy))
-        state = self.optimizer.state
-        for param in list(state):
-            if param in self._states:
-                state[param].clear()
-                state[param].update(self._states[param])
-            else:
-                del state[param]
-        for group, options in zip(self.optimizer.param_groups, self._groups, strict=True):
-            group.clear()
-            group.update(options)
-
-    @torch.no_grad()
-    def restore_where(self, bad: Tensor) -> None:
-        """Put the tensors back on the device where ``bad``, of no dimensions, is true."""
-        for tensor, copy in self.tensors:
-            own, old = local(tensor), local(copy)
-            own.copy_(torch.where(moved(bad, own.device), old, own))
 
 
 @dataclass
@@ -164,42 +116,43 @@ def any_finite(_: Tensor) -> float:
 
 
 def gradients_found(params: Sequence[Named], largest: Largest = any_finite) -> Found | None:
-    """Return the first gradient that is not finite in any process, after waiting for the device."""
+    """Return the first gradient that is not finite, after waiting for the device.
+
+    Every process finds something if one does.
+    """
     given = [named for named in params if named.param.grad is not None]
-    grads = [named.param.grad for named in given]
-    bounds = [largest(named.param) for named in given]
-    bad = _first(_not_finite(grads, [named.param for named in given], params, bounds))  # type: ignore[arg-type]
-    return None if bad is None else Found(f"the gradient of {given[bad].name}")
+    flags = _not_finite([(n.param.grad, largest(n.param)) for n in given])  # type: ignore[misc]
+    bad = _agreed(flags, params)
+    return None if bad is None else Found(f"the gradient of {_name(given, bad)}")
 
 
 def results_found(optimizer: Optimizer, params: Sequence[Named]) -> Found | None:
     """Return the first parameter, or state of one, that is not finite in any process."""
-    tensors, owners, names = [], [], []
+    tensors, names = [], []
     for param, name in params:
-        for what, tensor in (("", param.detach()), *_buffers(optimizer, param)):
-            tensors.append(tensor)
-            owners.append(param)
-            names.append(f"after the step {what and f'state {what!r} of '}{name}")
-    bad = _first(_not_finite(tensors, owners, params, [any_finite(t) for t in tensors]))
-    return None if bad is None else Found(names[bad])
+        for what, tensor in (("", param.detach()), *_states(optimizer, param)):
+            tensors.append((tensor, any_finite(tensor)))
+            names.append(Named(param, f"{what and f'state {what!r} of '}{name}"))
+    bad = _agreed(_not_finite(tensors), params)
+    return None if bad is None else Found(f"after the step {_name(names, bad)}")
 
 
 def anything_found(
     optimizer: Optimizer, params: Sequence[Named], largest: Largest = any_finite
 ) -> Tensor:
     """Return on the device whether any gradient, parameter or state is not finite."""
-    tensors, owners, bounds = [], [], []
+    tensors = []
     for param, _ in params:
-        found = [param.detach(), *(tensor for _, tensor in _buffers(optimizer, param))]
-        bounds += [any_finite(tensor) for tensor in found]
+        found = [param.detach(), *(tensor for _, tensor in _states(optimizer, param))]
+        tensors += [(tensor, any_finite(tensor)) for tensor in found]
         if param.grad is not None:
-            found.append(param.grad)
-            bounds.append(largest(param))
-        tensors += found
-        owners += [param] * len(found)
-    flags = _not_finite(tensors, owners, params, bounds)
+            tensors.append((param.grad, largest(param)))
+    flags = _not_finite(tensors)
+    if not flags:
+        return torch.zeros((), dtype=torch.bool)
     home = flags[0].device
-    return torch.stack([moved(flag, home) for flag in flags]).any()
+    found_here = torch.stack([moved(flag, home) for flag in flags]).any()
+    return _whole(found_here, params)
 
 
 def check_policy(options: dict[str, Any]) -> None:
@@ -220,68 +173,69 @@ def check_policy(options: dict[str, Any]) -> None:
 
 
 def named_parameters(optimizer: Optimizer) -> list[Named]:
-    """Return the parameters with their names, or their places in their groups."""
-    return [
-        Named(param, name)
-        for i, group in enumerate(optimizer.param_groups)
-        for param, name in zip(group["params"], names_of(group, i), strict=True)
-    ]
+    """Return the parameters with their names, or their places in their groups.
+
+    Of names that repeat, all but the first are told apart by their group.
+    """
+    named: list[Named] = []
+    taken: set[str] = set()
+    for i, group in enumerate(optimizer.param_groups):
+        places = [f"parameter {j} of group {i}" for j in range(len(group["params"]))]
+        for j, param in enumerate(group["params"]):
+            name = str(group.get("param_names", places)[j])
+            if name in taken:
+                name = f"{name}, {places[j]}"
+            taken.add(name)
+            named.append(Named(param, name))
+    return named
 
 
-def names_of(group: dict[str, Any], index: int) -> list[str]:
-    """Return what the parameters of a group are called: their names, or their places."""
-    if "param_names" in group:
-        return list(group["param_names"])
-    return [f"parameter {i} of group {index}" for i in range(len(group["params"]))]
+def _name(named: Sequence[Named], at: int) -> str:
+    return named[at].name if at >= 0 else "a tensor in another process"
 
 
-def _first(flags: list[Tensor]) -> int | None:
-    """Return the index of the first flag that is set, reading them all at once."""
-    if not flags:
-        return None
-    at = torch.stack([flag.cpu() for flag in flags]).nonzero()
-    return int(at[0]) if len(at) else None
+def _agreed(flags: list[Tensor], params: Sequence[Named]) -> int | None:
+    """Return the index of the first flag that is set, −1 if only other processes have one.
+
+    All flags are read at once.
+    """
+    at = torch.stack([flag.cpu() for flag in flags]).nonzero() if flags else torch.empty(0)
+    here = int(at[0]) if len(at) else None
+    divided = parameters_by_sharding(named.param for named in params)
+    if not divided:
+        return here
+    found = torch.tensor(here is not None)
+    anywhere = bool(_whole(found, params))
+    return here if here is not None or not anywhere else -1
 
 
-def _not_finite(
-    tensors: list[Tensor], owners: list[Tensor], params: Sequence[Named], bounds: list[float]
-) -> list[Tensor]:
-    """Return for each tensor whether an entry, in whichever process, is NaN or beyond a bound."""
+def _whole(found: Tensor, params: Sequence[Named]) -> Tensor:
+    """Return whether any process that parameters are divided among has found something.
+
+    One reduction per way of dividing: whoever has a gradient or none takes part.
+    """
+    divided = parameters_by_sharding(named.param for named in params)
+    for sharding, some in divided.items():
+        value = moved(found, some[0].device).to(torch.float64)
+        found = sharding.max(value.reshape(1)).reshape(()) > 0
+    return found
+
+
+def _not_finite(tensors: Sequence[tuple[Tensor, float]]) -> list[Tensor]:
+    """Return for each tensor whether an entry of it, here, is NaN or beyond its bound."""
     together: dict[Any, list[int]] = {}
-    for i, tensor in enumerate(tensors):
+    for i, (tensor, _) in enumerate(tensors):
         together.setdefault((tensor.device, tensor.dtype), []).append(i)
     flags: list[Tensor] = [torch.empty(())] * len(tensors)
     for indices in together.values():
-        parts = [as_real(local(tensors[i]).detach().resolve_conj()) for i in indices]
+        parts = [as_real(local(tensors[i][0]).detach().resolve_conj()) for i in indices]
         norms = Arithmetic(foreach=True).norms(parts, math.inf)
         for i, norm in zip(indices, norms, strict=True):
-            flags[i] = (norm.to(torch.float64) <= bounds[i]).logical_not()
-    divided = parameters_by_sharding(named.param for named in params)
-    if not divided:
-        return flags
-    # One flag per parameter is reduced: processes may hold state for different ones.
-    worst: dict[int, Tensor] = {}
-    unique: list[Tensor] = []
-    for owner, flag in zip(owners, flags, strict=True):
-        if id(owner) not in worst:
-            unique.append(owner)
-        worst[id(owner)] = flag | worst[id(owner)] if id(owner) in worst else flag
-    values = [worst[id(owner)].to(torch.float64) for owner in unique]
-    reduced = reduce_each(values, unique, divided, Sharding.max, 0.0)
-    elsewhere = {id(owner): value > 0 for owner, value in zip(unique, reduced, strict=True)}
-    return [elsewhere[id(owner)].to(flag.device) for owner, flag in zip(owners, flags, strict=True)]
+            flags[i] = (norm.to(torch.float64) <= tensors[i][1]).logical_not()
+    return flags
 
 
-def _buffers(optimizer: Optimizer, param: Tensor) -> Iterator[tuple[str, Tensor]]:
-    for key, value in optimizer.state.get(param, {}).items():
-        if isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex()):
-            yield key, value
-
-
-def _written(optimizer: Optimizer) -> Iterator[Tensor]:
-    """Yield every tensor that a step may write: parameters, states and those in the options."""
-    for group in optimizer.param_groups:
-        for param in group["params"]:
-            yield param
-            yield from (v for v in optimizer.state.get(param, {}).values() if isinstance(v, Tensor))
-        yield from (v for key, v in group.items() if isinstance(v, Tensor))
+def _states(optimizer: Optimizer, param: Tensor) -> Iterator[tuple[str, Tensor]]:
+    state = optimizer.state.get(param, {})
+    for key, value in state.items() if isinstance(state, dict) else ():
+        yield from ((str(key), tensor) for tensor in tensors_in(value))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import ParamsT
+from torch.optim.optimizer import ParamsT, StateDict
 
 from .adam import propose_adam
 from .arguments import (
@@ -21,11 +21,10 @@ from .arguments import (
     check_number,
     check_one_of,
     check_paths,
-    warn_caller,
 )
 from .base import FirstOrderOptimizer, check_representable
 from .batches import Batch, largest_with_square, state_dtype, working_dtype
-from .laws import LAWS
+from .laws import LAWS, warn_unless_monotone
 from .limit import MODES, UNITS, Proposal, round_toward_zero
 from .limiter import Limiter, Scope
 from .nonfinite import check_policy
@@ -36,8 +35,10 @@ from .schedules import (
     PUBLISHED_LIMIT,
     SIZES,
     check_given_limit,
+    check_limit,
     check_schedule,
     is_auto,
+    is_measured,
     reference_lr,
     remember_sizes,
     speed_limit_now,
@@ -70,9 +71,9 @@ class RelativisticAdam(FirstOrderOptimizer):
     speed_limit
         c > 0, the largest permitted norm of an update; ∞ is plain Adam. As a tensor it can be
         changed in place, without recompilation; in a group it may become 0, which stops the update.
-        "auto" measures it: 4 times the median size of a parameter's block over its first 20 steps,
-        which are not limited (a block of zeros is not counted); a part of the state from then on.
-        While a scheduler warms the learning rate up, combine it with ``speed_follows_lr``.
+        "auto" measures it: 4 times the median size of a parameter's block over its first 20 steps
+        that are not 0, which are not limited; a part of the state from then on. While a scheduler
+        warms the learning rate up, combine it with ``speed_follows_lr``.
     weight_decay
         λ ≥ 0, an L2 penalty in the gradient.
     amsgrad
@@ -207,6 +208,16 @@ class RelativisticAdam(FirstOrderOptimizer):
         self._check_options(defaults)
         super().__init__(params, defaults)
 
+    def _converted(self, state_dict: StateDict) -> StateDict:
+        """Return a state dict whose groups have a reference rate: their own, if none was saved."""
+        own = [group["speed_reference_lr"] for group in self.param_groups]
+        saved = state_dict["param_groups"]
+        rates = own + [None] * (len(saved) - len(own))  # torch.optim reports other numbers
+        groups = [
+            {"speed_reference_lr": rate, **group} for rate, group in zip(rates, saved, strict=False)
+        ]
+        return {**state_dict, "param_groups": groups}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore what was copied, pickled or loaded; what it has not is as for a new group."""
         super().__setstate__(state)
@@ -227,11 +238,8 @@ class RelativisticAdam(FirstOrderOptimizer):
         check_given_limit(options)
         unlike_before = all(group["law"] != options["law"] for group in self.param_groups)
         self._add_checked({**param_group, "speed_reference_lr": reference_lr(options)})
-        if unlike_before and not LAWS[options["law"]].monotone:
-            warn_caller(
-                f"law={options['law']!r} fails the claim 'monotone': near the speed limit a larger "
-                "proposed update is applied as a smaller step; law='smooth_sqrt' is monotone"
-            )
+        if unlike_before:
+            warn_unless_monotone(options["law"])
 
     def _advance(self) -> None:
         if any(group["relativistic_mode"] == "global" for group in self.param_groups):
@@ -259,7 +267,7 @@ class RelativisticAdam(FirstOrderOptimizer):
         for batch, proposal in waiting:
             self._take(batch, proposal)
         if self.defaults["telemetry"]:
-            self._seen = rows
+            self._seen.replace(rows)
         if measuring:
             sizes = {id(row.owner): row.size for row in rows}
             for batch in measuring:
@@ -273,8 +281,8 @@ class RelativisticAdam(FirstOrderOptimizer):
             return True
         if any(map(is_distributed, group["params"])):  # whose processes have to agree
             return True
-        return any(
-            float(self.state.get(param, {}).get("step", 0)) < MEASURED_STEPS
+        return not all(
+            is_measured(self.state.get(param, {}).get(SIZES))
             for param in group["params"]
             if param.grad is not None
         )
@@ -352,10 +360,11 @@ class RelativisticAdam(FirstOrderOptimizer):
         dtype = state_dtype(param)
         return torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
 
-    def _check_options(self, options: dict[str, Any]) -> None:
+    def _check_options(self, options: dict[str, Any], *, scheduled: bool = False) -> None:
         check_at_least_zero("lr", options["lr"])
         check_betas(options["betas"])
         check_number("eps", options["eps"], lambda x: 0 <= x < math.inf, "a finite number >= 0")
+        check_limit(options["speed_limit"], scheduled=scheduled)
         check_schedule(options)
         check_at_least_zero("weight_decay", options["weight_decay"])
         check_flag("amsgrad", options["amsgrad"])

@@ -22,6 +22,8 @@ SIZES = "proposed_sizes"
 """State buffer of the sizes that an automatic limit is measured from, float64, one per step."""
 
 MEASURED_STEPS = 20
+"""How many sizes, of steps in which there was something to limit."""
+
 MEASURED_FACTOR = 4.0
 
 
@@ -51,16 +53,16 @@ def speed_limit_now(batch: Batch) -> Scalar:
 
 
 def _measured_limits(batch: Batch) -> Tensor:
-    """Return 4·median of each parameter's sizes that are not 0; ∞ while it is measured."""
+    """Return 4·median of each parameter's sizes; ∞ until there are enough of them."""
     sizes = torch.stack(batch.read(SIZES))
-    median = torch.where(sizes > 0, sizes, math.nan).nanquantile(0.5, dim=1)
-    limits = torch.where(median.isnan(), math.inf, MEASURED_FACTOR * median)
-    steps = _together(batch.steps, sizes.device)
-    return torch.where(steps > MEASURED_STEPS, limits, math.inf)
+    limits = MEASURED_FACTOR * sizes.quantile(0.5, dim=1)
+    return torch.where((sizes > 0).all(dim=1), limits, math.inf)
 
 
 def remember_sizes(batch: Batch, sizes: list[Tensor]) -> None:
-    """Store the sizes of a step among the first; at the reference learning rate, if c follows it.
+    """Store sizes in the first places that are free; 0, and what is not finite, is no size.
+
+    If c follows the learning rate, what is stored is for the reference rate.
 
     Parameters
     ----------
@@ -74,15 +76,14 @@ def remember_sizes(batch: Batch, sizes: list[Tensor]) -> None:
     if group["speed_follows_lr"]:
         found = found / batch.number("lr") * group["speed_reference_lr"]
     found = torch.where(found.isfinite(), found, 0.0)
-    places = torch.arange(1, MEASURED_STEPS + 1, device=stored.device)
-    now = places == _together(batch.steps, stored.device)[:, None]
-    batch.write(SIZES, list(torch.where(now, found[:, None], stored).unbind()))
+    places = torch.arange(MEASURED_STEPS, device=stored.device)
+    free = places == (stored > 0).sum(dim=1, keepdim=True)
+    batch.write(SIZES, list(torch.where(free, found[:, None], stored).unbind()))
 
 
-def _together(steps: list[Scalar], device: torch.device) -> Tensor:
-    tensors = [step for step in steps if isinstance(step, Tensor)]
-    together = torch.stack(tensors) if tensors else torch.tensor(steps, dtype=torch.float64)
-    return moved(together, device)
+def is_measured(sizes: Tensor | None) -> bool:
+    """Whether it is known without waiting for a device that all sizes are there."""
+    return sizes is not None and sizes.is_cpu and bool((sizes > 0).all())
 
 
 def _following(c: Scalar, lr: Scalar, reference: float) -> Scalar:
@@ -98,16 +99,21 @@ def reference_lr(options: Mapping[str, Any]) -> float:
     return float(as_number(options["lr"])) if given is None else given
 
 
+def check_limit(speed_limit: object, *, scheduled: bool = False) -> None:
+    """Raise ValueError unless a limit is valid; 0 is, where a schedule may have led to it."""
+    if isinstance(speed_limit, str) and speed_limit == "auto":
+        return
+    check_scalar(
+        "speed_limit",
+        speed_limit,
+        lambda c: c > 0 or (scheduled and c == 0),
+        f"a number >{'=' * scheduled} 0 (inf means no limit), or 'auto'",
+    )
+
+
 def check_schedule(options: Mapping[str, Any]) -> None:
-    """Raise ValueError unless limit, placement, warm-up and reference learning rate are valid."""
-    if isinstance(options["speed_limit"], Tensor) or options["speed_limit"] != "auto":
-        check_scalar(
-            "speed_limit",
-            options["speed_limit"],
-            lambda c: c > 0,
-            "a number > 0 (inf means no limit), or 'auto'",
-        )
-    elif options.get("differentiable"):
+    """Raise ValueError unless placement, warm-up and reference learning rate are valid."""
+    if is_auto(options.get("speed_limit")) and options.get("differentiable"):
         raise ValueError(
             "speed_limit='auto' with differentiable=True: expected a number > 0, since what is "
             "measured has no derivative"

@@ -35,7 +35,7 @@ class TensorSpeed(NamedTuple):
         The share of entries in blocks with r ≥ 1.
     applied_to_param
         ‖s‖/‖θ‖, the update-to-parameter ratio where updates are limited; θ is taken before the
-        step, and s is without decoupled decay.
+        step, and s is without decoupled decay; ∞ for θ = 0.
     """
 
     proposed_norm: float
@@ -87,9 +87,7 @@ class Observation:
         self.theta = measured(proposal.params, proposal.arithmetic)
         self.after = self.before
         self.peak, self.over = _entries(proposal, self.limit)
-        device = self.limit.device
-        counts = torch.tensor(proposal.counts, dtype=torch.float64, device=device)
-        self.counts = counts.clamp_(min=1)
+        self.counts = _constants([max(n, 1) for n in proposal.counts], self.limit.device)
 
     def close(self) -> None:
         """Measure what has become of the proposal, and let go of it."""
@@ -168,34 +166,54 @@ def seen(
         gain = torch.where(proposed > 0, applied / proposed, 1.0)
         quantities = (
             *(proposed, proposed / roots, applied, applied / roots),
-            *(peak, gain, over, applied / theta),
+            *(peak, gain, over, torch.where(applied > 0, applied / theta, 0.0)),
         )
         columns = torch.stack(quantities).unbind(1)
         rows += [Seen(*row) for row in zip(one.owners, columns, size.unbind(), strict=True)]
     return rows
 
 
-def report(rows: Sequence[Seen], names: Mapping[int, str], skips: tuple[int, int]) -> SpeedReport:
-    """Return a step's report, waiting for the device.
+class Rows:
+    """What was seen in the last step; one object, whose content compiled steps change too."""
 
-    Parameters
-    ----------
-    rows
-        What was seen in the step.
-    names
-        What each parameter is called, by its id, in order.
-    skips
-        How many steps were skipped, in all and in a row.
-    """
-    if not rows:
-        return SpeedReport({}, *skips)
-    home = rows[0].speed.device
-    table = torch.stack([moved(row.speed, home) for row in rows]).tolist()
-    found = {
-        names[id(row.owner)]: TensorSpeed(*numbers)
-        for row, numbers in zip(rows, table, strict=True)
-    }
-    return SpeedReport({name: found[name] for name in names.values() if name in found}, *skips)
+    def __init__(self) -> None:
+        self._rows: list[Seen] = []
+        self._discarded: list[Tensor] = []
+
+    def replace(self, rows: Sequence[Seen]) -> None:
+        """Remember what was seen of a step instead."""
+        self.clear()
+        self._rows.extend(rows)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._rows.clear()
+        self._discarded.clear()
+
+    def discard_where(self, bad: Tensor) -> None:
+        """Forget everything if ``bad``, which is on the device, is true."""
+        self._discarded.append(bad)
+
+    def report(self, names: Mapping[int, str], skips: tuple[int, int]) -> SpeedReport:
+        """Return the report, waiting for the device.
+
+        Parameters
+        ----------
+        names
+            What each parameter is called, by its id, in order.
+        skips
+            How many steps were skipped, in all and in a row.
+        """
+        rows = [row for row in self._rows if id(row.owner) in names]
+        if not rows or any(map(bool, self._discarded)):
+            return SpeedReport({}, *skips)
+        home = rows[0].speed.device
+        table = torch.stack([moved(row.speed, home) for row in rows]).tolist()
+        found = {
+            names[id(row.owner)]: TensorSpeed(*numbers)
+            for row, numbers in zip(rows, table, strict=True)
+        }
+        return SpeedReport({name: found[name] for name in names.values() if name in found}, *skips)
 
 
 def in_units(norm: Tensor, theta: Tensor, count: Tensor, unit: str) -> Tensor:
@@ -215,8 +233,15 @@ def _model(seen: Sequence[Observation], divided: Divided) -> tuple[Tensor, Tenso
     theta = of_model([one.theta for one in seen], owners, divided)
     parts = [[as_real(local(owner)) for owner in some] for some in owners]
     count = entries_of_model(parts, owners, divided)
-    n = torch.as_tensor(count, dtype=torch.float64, device=before.norms.device).reshape(1)
+    home = before.norms.device
+    n = moved(count, home).reshape(1) if isinstance(count, Tensor) else _constants([count], home)
     return before.norms * before.powers, theta.norms * theta.powers, n.clamp(min=1)
+
+
+def _constants(values: Sequence[float], device: torch.device) -> Tensor:
+    """Return numbers of the host on a device, float64, without a copy that waits for it."""
+    made = {value: torch.full((), value, dtype=torch.float64, device=device) for value in values}
+    return torch.stack([made[value] for value in values])
 
 
 def _limits(proposal: Proposal) -> Tensor:
