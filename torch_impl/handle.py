@@ -176,7 +176,7 @@ class SpeedLimitHandle:
         self._known: list[Own] = []
         self._step = Step()
         self._swapped: dict[Tensor, tuple[Tensor, Tensor, int]] = {}
-        self._prepare_groups(attaching=True)
+        self._prepare_groups()
         warn_unless_monotone(options["law"])
         handles[options["placement"]] = self
         self._hooks = (
@@ -300,7 +300,7 @@ class SpeedLimitHandle:
             )
             reference = values.get(REFERENCE, group.get(REFERENCE))
             given = options[REFERENCE] if reference is None else reference
-            check_schedule({**options, "lr": rate_of(group), REFERENCE: given})
+            check_schedule({**options, "lr": reference_of(group), REFERENCE: given})
             check_policy({**options, "capturable": group.get("capturable")})
             refuse_recording(group)
             if options["mode"] != "per_component" or options["on_nonfinite"] != "propagate":
@@ -308,7 +308,7 @@ class SpeedLimitHandle:
         if options["on_nonfinite"] != "propagate":
             refuse_policy(self._optimizer, options["on_nonfinite"])
 
-    def _prepare_groups(self, *, attaching: bool = False) -> None:
+    def _prepare_groups(self) -> None:
         """Give groups what they lack: what they had, if it is known, or the default.
 
         Groups that are new, or whose options loaded ones have replaced, are checked first.
@@ -321,8 +321,7 @@ class SpeedLimitHandle:
                 values: dict[str, Any] = {"speed_limit": self._default}
                 if REFERENCE in self._keys:
                     given = self._options[REFERENCE]
-                    own = group if not attaching else {"lr": group.get("lr")}
-                    values[REFERENCE] = reference_of(own) if given is None else given
+                    values[REFERENCE] = reference_of(group) if given is None else given
                 added = [held for held in self._keys.values() if group.get(held) is None]
                 self._known.append(Own(added, values))
             for key, held in self._keys.items():

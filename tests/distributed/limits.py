@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 
 from tests.distributed import worker
 from torch_impl import RelativisticAdamW, limit_speed
@@ -28,6 +29,7 @@ def checks() -> Iterator[tuple[str, Check]]:
         yield f"{mode} gradient", _limited(1.0, 3, {**options, "placement": "gradient"})
     yield "own auto", _own_auto
     yield "skip", _skipping
+    yield "disagreeing", _disagreeing
 
 
 def _limited(c: float | str, steps: int, options: dict[str, Any]) -> Check:
@@ -63,6 +65,37 @@ def _skipping(net: Any, share: slice, first_process: bool) -> dict[str, float]:
     return {**optimizer.speed_report().flat(), "steps": max(steps), "least": min(steps)}
 
 
+def _disagreeing(net: Any, share: slice, first_process: bool) -> dict[str, float]:
+    """A bad gradient that only one process has, of a divided and of a plain parameter.
+
+    Alone, there is one process, which has it.
+    """
+    found = {}
+    for kind in ("divided", "plain"):
+        plain = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+        params = [*net.parameters(), plain]
+        for name, optimizer, reporter in _skippers(params):
+            worker.train(net, optimizer, torch.float64, share)
+            for param in params:
+                param.grad = torch.ones_like(param)
+            if first_process:
+                bad: Any = plain if kind == "plain" else params[0]
+                local(bad.grad)[0] = math.nan
+            else:
+                plain.grad = params[0].grad = None
+            optimizer.step()
+            found[f"{kind} {name}"] = float(reporter.speed_report().skipped_steps)
+            found[f"{kind} {name} plain"] = float(plain.detach().sum())
+    return {**found, "speed/skipped_steps": sum(found.values())}
+
+
+def _skippers(params: list[Any]) -> Iterator[tuple[str, Any, Any]]:
+    own = RelativisticAdamW(params, on_nonfinite="skip", lr=0.1)
+    yield "own", own, own
+    other = torch.optim.AdamW(params, lr=0.1)
+    yield "attached", other, limit_speed(other, 0.01, on_nonfinite="skip")
+
+
 def limits(rank: int, world: int, _: Path) -> list[worker.Record]:
     """limit_speed in every mode, unit and placement; reports; measured limits; skipped steps."""
     mesh = init_device_mesh("cpu", (world,))
@@ -87,4 +120,26 @@ def limits(rank: int, world: int, _: Path) -> list[worker.Record]:
                 "skipped": found["speed/skipped_steps"],
             }
         )
+    records.append(_replicated_gradients(mesh))
     return records
+
+
+def _replicated_gradients(mesh: Any) -> worker.Record:
+    """Gradients that every process holds whole, of a parameter that is divided."""
+    start = torch.arange(8, dtype=torch.float64).reshape(4, 2)
+    grad = start.flip(0) + 1
+    alone = start.clone().requires_grad_()
+    divided: Any = distribute_tensor(start, mesh, [Shard(0)]).requires_grad_()
+    for param, given in ((alone, grad), (divided, distribute_tensor(grad, mesh, [Replicate()]))):
+        optimizer = torch.optim.SGD([param], lr=1.0)
+        limit_speed(optimizer, 0.5, placement="gradient")
+        param.grad = given.clone()
+        optimizer.step()
+    error = (divided.full_tensor() - alone).abs().max().item()
+    return {
+        "check": "replicated gradients",
+        "dtype": "float64",
+        "error": error,
+        "apart": 0.0,
+        "skipped": 0.0,
+    }
