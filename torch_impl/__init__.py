@@ -6,9 +6,10 @@ law (`LAWS`): under the bounded ones no finite update is applied beyond ``speed_
 its claims, is in the `reference` package.
 """
 
+from .attach import limit_speed
 from .gravity import Gravity
 from .groups import param_groups
-from .handle import SpeedLimitHandle, limit_speed
+from .handle import SpeedLimitHandle
 from .laws import LAWS
 from .relativistic import RelativisticAdam, RelativisticAdamW
 from .telemetry import SpeedReport, TensorSpeed
