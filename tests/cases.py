@@ -156,6 +156,10 @@ ADAM_ERRORS = [
     ),
     ({"speed_follows_lr": True, "lr": 0.0}, "lr=0 with speed_follows_lr=True"),
     (
+        {"speed_limit": "auto", "differentiable": True},
+        "speed_limit='auto' with differentiable=True: expected a number > 0",
+    ),
+    (
         {"speed_follows_lr": True, "placement": "gradient", "speed_limit": 1.0},
         "speed_follows_lr=True with placement='gradient'",
     ),

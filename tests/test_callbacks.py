@@ -128,6 +128,20 @@ def test_the_trainer_logs_the_report_beside_the_loss(tmp_path: Path) -> None:
     assert all(0 < entry["speed/gain/layer.weight"] <= 1 for entry in with_loss)
 
 
+def test_whoever_has_no_report_is_left_out_and_there_may_be_nothing_to_log_to() -> None:
+    """An optimizer without limits; a Trainer that has not logged yet."""
+    from types import SimpleNamespace  # noqa: PLC0415
+
+    callback = transformers_callback()
+    logs: dict[str, float] = {"loss": 1.0}
+    state = SimpleNamespace(log_history=[])
+    weight = torch.nn.Parameter(torch.ones(2))
+    callback.on_log(None, state, None, logs, optimizer=torch.optim.AdamW([weight]))
+    assert logs == {"loss": 1.0}
+    callback.on_log(None, state, None, logs, optimizer=RelativisticAdamW([weight]))
+    assert logs == {"loss": 1.0, "speed/skipped_steps": 0, "speed/consecutive_skips": 0}
+
+
 @pytest.mark.parametrize(
     ("make", "package"),
     [(lightning_callback, "lightning"), (transformers_callback, "transformers")],

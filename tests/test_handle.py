@@ -41,6 +41,7 @@ class Hoarder(torch.optim.Optimizer):
                     continue
                 state = self.state[param]
                 state["steps"] = state.get("steps", 0) + 1
+                state["counted"] = torch.tensor(state["steps"])
                 state["m"] = state.get("m", 0) * 0.9 + param.grad
                 state.setdefault("past", deque()).append(param.grad.clone())
                 state.setdefault("pairs", [(torch.zeros_like(param), {"x": torch.zeros(1)})])
@@ -331,6 +332,22 @@ def test_a_compiled_step_reports_too() -> None:
         compiled()
         moved = float((before - param.detach()).norm())
         assert optimizer.speed_report().tensors["w"].applied_norm == pytest.approx(moved, rel=1e-5)
+
+
+def test_what_cannot_be_judged_after_a_closure_is_undone() -> None:
+    """Its gradients turn out to be sparse."""
+    param = torch.ones(3, requires_grad=True)
+    optimizer: Any = torch.optim.SparseAdam([param], lr=1.0)
+    limit_speed(optimizer, 0.5, on_nonfinite="skip")
+
+    def closure() -> float:
+        param.grad = torch.ones(3).to_sparse()
+        return 1.0
+
+    with pytest.raises(RuntimeError, match="does not support sparse gradients"):
+        optimizer.step(closure)
+    assert torch.equal(param.detach(), torch.ones(3))
+    assert not optimizer.state
 
 
 def test_zero_redundancy_is_refused_a_policy() -> None:

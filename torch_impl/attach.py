@@ -1,6 +1,6 @@
 """A speed limit for any optimizer."""
 
-from torch import Tensor
+import torch
 from torch.optim.optimizer import Optimizer
 
 from .handle import SpeedLimitHandle
@@ -9,7 +9,7 @@ from .relativistic import RelativisticAdam
 
 def limit_speed(
     optimizer: Optimizer,
-    speed_limit: float | Tensor | str,
+    speed_limit: float | torch.Tensor | str,
     *,
     law: str = "smooth_sqrt",
     mode: str = "per_param",

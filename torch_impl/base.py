@@ -291,9 +291,9 @@ class FirstOrderOptimizer(Optimizer, ABC):
             for hook in hooks:
                 hook.remove()
 
+    @abstractmethod
     def _converted(self, state_dict: StateDict) -> StateDict:
-        """Return a state dict in this package's form from one of a published implementation."""
-        return state_dict
+        """Return a state dict in this package's form from one of another implementation."""
 
     def _check_capture(self) -> None:
         """Raise RuntimeError if a CUDA graph captures a step that is not capturable."""

@@ -213,8 +213,6 @@ class SpeedLimitHandle:
             for key, held in self._keys.items():
                 if group.get(held) is None:
                     group[held] = self._known[i].values[key]
-            if self._limits.options["speed_follows_lr"] and group[REFERENCE] == 0:
-                check_schedule({**self._limits.options, "lr": 0.0, REFERENCE: None})
 
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         """Check what can be checked before anything is changed; limit gradients or copy θ₀."""

@@ -13,10 +13,12 @@ from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distrib
 
 from tests.cases import CASES
 from tests.steps import built, normal
+from torch_impl import limit_speed
 from torch_impl.sharding import Sharding
 
 with warnings.catch_warnings():  # torch scripts its optimizers for RPC, which is deprecated
     warnings.simplefilter("ignore")
+    from tests.distributed.limits import limits
     from tests.distributed.worker import SCHEMES
 
 NAMES = pytest.mark.parametrize("name", CASES)
@@ -32,11 +34,21 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeviceMesh]:
 
 @pytest.mark.usefixtures("mesh")
 @pytest.mark.filterwarnings("ignore")  # torch's engines warn of each other
-@pytest.mark.parametrize("scheme", ["fsdp2", "zero", "mixed"])
+@pytest.mark.parametrize("scheme", ["fsdp2", "zero", "mixed", "limits"])
 def test_a_world_of_one_is_no_world(scheme: str, tmp_path: Path) -> None:
     """To the bit, but for a root of a square in what is divided."""
-    for record in SCHEMES[scheme](0, 1, tmp_path):
+    for record in {**SCHEMES, "limits": limits}[scheme](0, 1, tmp_path):
         assert record["error"] <= (1e-14 if record["dtype"] == "float64" else 1e-6), record
+
+
+def test_a_policy_is_refused_where_processes_could_not_agree_on_the_device(
+    mesh: DeviceMesh,
+) -> None:
+    leaf = distribute_tensor(normal((4, 3), 1), mesh, [Shard(0)]).requires_grad_()
+    optimizer = torch.optim.SGD([{"params": [leaf], "capturable": True}], lr=1.0)
+    with pytest.raises(ValueError, match="with capturable=True on DTensors: expected 'propagate'"):
+        limit_speed(optimizer, 0.5, on_nonfinite="skip")
+    limit_speed(optimizer, 0.5)
 
 
 def stepped(name: str, leaf: torch.Tensor) -> Any:
