@@ -1,0 +1,59 @@
+"""Adam's moments, growth under a limit, decay, and the step on a quadratic.
+
+Notation: m, v the moments, g the gradient, K the constant of m² ≤ Kv; N = ‖θ − θ₀‖, n = ‖θ‖, c the
+speed limit of the block, δ = lr·λ the decay of a step; a = ηL > 2 the rate times the curvature and
+x > 0 the position in units of c on a quadratic, where smooth_sqrt steps to x − ax/√(1 + (ax)²).
+"""
+
+from collections.abc import Mapping
+
+from .formulas import Formula, number, reals
+
+m, v, g, k, beta1, beta2 = reals("m v g K beta_1 beta_2")
+far, after, c, step, size, decay, a, x, w, y = reals("N N1 c s n delta a x w y")
+
+_BETAS = [beta1 >= 0, beta1 < 1, beta2 < 1, beta1 * beta1 < beta2]
+_K = k * (1 - beta2) * (beta2 - beta1 * beta1)
+_MOMENTS = [m * m <= k * v, v >= 0]
+_NEXT = (beta1 * m + (1 - beta1) * g) * (beta1 * m + (1 - beta1) * g) <= k * (
+    beta2 * v + (1 - beta2) * g * g
+)
+_WALK = [far >= 0, c >= 0, step >= 0, step <= c]
+_QUADRATIC = [a > 2, x > 0, w > 0, w * w == 1 + a * a * x * x]
+
+FORMULAS: Mapping[str, Formula] = {
+    "adam-moments": Formula(
+        [*_BETAS, beta2 * (1 - beta1) * (1 - beta1) == _K, *_MOMENTS],
+        _NEXT,
+        {"K·9/10": [*_BETAS, number("9/10") * beta2 * (1 - beta1) * (1 - beta1) == _K, *_MOMENTS]},
+    ),
+    "growth-of-a-step": Formula(
+        [*_WALK, after <= far + step],
+        after <= far + c,
+        {"no limit": [far >= 0, c >= 0, step >= 0, after <= far + step]},
+    ),
+    "decayed-step": Formula(
+        [*_WALK, size >= 0, decay >= 0, decay <= 1, far <= decay * size, after <= far + step],
+        after <= c + decay * size,
+        {
+            "decay inside the limit twice": [
+                *_WALK,
+                size >= 0,
+                decay >= 0,
+                decay <= 1,
+                far <= 2 * decay * size,
+                after <= far + step,
+            ]
+        },
+    ),
+    "quadratic-cycle": Formula(
+        [*_QUADRATIC, a * a * x * x == a * a / 4 - 1, y * w == x * w - a * x],
+        y == -x,
+        {"½ for ¼": [*_QUADRATIC, a * a * x * x == a * a / 2 - 1, y * w == x * w - a * x]},
+    ),
+    "quadratic-stays": Formula(
+        [*_QUADRATIC, x <= 1, y * w == x * w - a * x],
+        y > -1,
+        {"twice the step": [*_QUADRATIC, x <= 1, y * w == x * w - 2 * a * x]},
+    ),
+}
