@@ -179,6 +179,13 @@ def test_a_formula_without_an_entry_is_refused(monkeypatch: pytest.MonkeyPatch) 
         read()
 
 
+def test_the_readme_counts_what_is_here() -> None:
+    kinds = [entry.kind for entry in ENTRIES.values()]
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"{kinds.count('theorem')} theorems about the laws" in text
+    assert f"{kinds.count('refutation')} published claims refuted" in text
+
+
 def test_the_command_prints_every_entry_and_counts_what_does_not_stand(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
