@@ -178,13 +178,14 @@ GRAVITY_ERRORS = [
     *number_errors("generator", "a torch.Generator or None", (0, "seed")),
 ]
 
+# A gradient limited to c·‖θ‖ must not cancel λθ: no c is drawn as readily as a round number.
 ADAM_OPTIONS = st.fixed_dictionaries(
     {
         "lr": st.sampled_from([0.0, 1e-4, 1e-2, 1.0, 10.0]),
         "betas": st.sampled_from([(0.9, 0.999), (0.0, 0.9), (0.5, 0.9), (0.9, 0.99)]),
         "eps": st.sampled_from([1e-8, 1e-3]),
         "speed_limit": st.one_of(strategies.speed_limits(1e-3, 1e3), st.just(math.inf)),
-        "weight_decay": st.sampled_from([0, 0.1]),
+        "weight_decay": st.sampled_from([0, 0.07]),
         "amsgrad": st.booleans(),
         "adaptive_speed": st.booleans(),
         "speed_warmup_steps": st.sampled_from([-1, 0, 1, 5, 1000]),

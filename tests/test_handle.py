@@ -104,6 +104,21 @@ def test_an_optimizer_does_not_see_gradients_that_are_known_to_be_bad() -> None:
     assert param.grad.isnan().all()
 
 
+def test_a_gradient_that_came_in_a_skipped_step_is_kept() -> None:
+    """As from a hook that begins to accumulate anew."""
+    param = one()
+    optimizer = torch.optim.SGD([param], lr=1.0)
+
+    def begin_anew(*_: Any) -> None:
+        param.grad = torch.ones(1)
+
+    optimizer.register_step_post_hook(begin_anew)
+    limit_speed(optimizer, 1.0, on_nonfinite="skip")
+    take(optimizer, param, grad=math.nan)
+    assert param.grad == 1
+    assert param.item() == 0
+
+
 def test_a_user_who_clears_gradients_in_a_hook_is_limited_all_the_same() -> None:
     param = one()
     optimizer = torch.optim.SGD([param], lr=1.0)
