@@ -77,3 +77,14 @@ def trained(
 
 def normal(shape: Any, seed: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+class FailingSGD(torch.optim.SGD):
+    """Raises in its step for as long as ``fails``."""
+
+    fails = True
+
+    def step(self, closure: Any = None) -> Any:
+        if self.fails:
+            raise KeyError("planned")
+        return super().step(closure)

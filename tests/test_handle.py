@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.steps import normal
+from tests.steps import FailingSGD, normal
 from torch_impl import RelativisticAdam, RelativisticAdamW, limit_speed
 
 
@@ -271,23 +271,15 @@ def test_steps_are_counted_whether_or_not_they_are_limited() -> None:
 
 
 def test_a_gradient_that_was_accumulated_after_a_failed_step_is_the_users() -> None:
-    class Failing(torch.optim.SGD):
-        fails = True
-
-        def step(self, closure: Any = None) -> Any:
-            if self.fails:
-                raise KeyError("planned")
-            return super().step(closure)
-
     param = one()
-    optimizer = Failing([param], lr=1.0)
+    optimizer = FailingSGD([param], lr=1.0)
     limit_speed(optimizer, 100.0, law="hard_clip", placement="gradient")
     with pytest.raises(KeyError, match="planned"):
         take(optimizer, param, grad=3.0)
     optimizer.zero_grad(set_to_none=False)
     loss: Any = (param * 7).sum()
     loss.backward()
-    Failing.fails = False
+    optimizer.fails = False
     optimizer.step()
     assert param.item() == -7
 

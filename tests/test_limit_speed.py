@@ -12,7 +12,7 @@ import torch
 
 import reference
 from tests.live_bytes import LiveBytes
-from tests.steps import PATHS, normal
+from tests.steps import PATHS, FailingSGD, normal
 from torch_impl import LAWS, Gravity, RelativisticAdamW, limit_speed
 
 SHAPES = [(4, 3), (5, 2), (1, 7)]
@@ -172,25 +172,17 @@ def test_gradients_are_the_users_own_again_after_the_step() -> None:
 
 
 def test_a_step_that_raises_gives_the_gradients_back_at_the_next() -> None:
-    class Failing(torch.optim.SGD):
-        fails = True
-
-        def step(self, closure: Any = None) -> Any:
-            if self.fails:
-                raise KeyError("planned")
-            return super().step(closure)
-
     params = leaves()
-    optimizer = Failing(params, lr=1.0)
+    optimizer = FailingSGD(params, lr=1.0)
     handle = limit_speed(optimizer, 1e-3, placement="gradient")
     give_gradients(params, 0)
     own = [p.grad for p in params]
     with pytest.raises(KeyError, match="planned"):
         optimizer.step()
-    Failing.fails = False
+    optimizer.fails = False
     optimizer.step()
     assert all(p.grad is grad for p, grad in zip(params, own, strict=True))
-    Failing.fails = True
+    optimizer.fails = True
     with pytest.raises(KeyError, match="planned"):
         optimizer.step()
     handle.remove()

@@ -1,7 +1,7 @@
 """The limits of an optimizer's groups: whose they are, how far they have come, and how they act."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,8 @@ from .schedules import (
 from .sharding import is_distributed, local
 from .state import step_tensor
 from .telemetry import Seen
+
+Proposed = Iterator[tuple[Batch, Proposal]]
 
 
 @dataclass
@@ -106,41 +108,26 @@ class Attachment:
             if is_distributed(param) or param.grad is not None
         )
 
-    def _finish(self, limiter: Limiter, measuring: list[Batch]) -> list[Seen]:
-        """Limit what waits; return what has been measured, and remember the sizes."""
-        rows = limiter.finish()
-        sizes = {id(row.owner): row.size for row in rows}
-        for batch in measuring if rows else ():
-            remember_sizes(batch, [sizes[id(owner)] for owner in batch.owners])
-        return rows
-
     @torch.no_grad()
     def limit_gradients(self) -> tuple[dict[Tensor, Tensor], list[Seen]]:
         """Return limited copies of the gradients, and what has been measured of them."""
-        limiter, measuring = self._limiter(), list[Batch]()
-        waiting = list[tuple[Batch, Proposal]]()
         copies: dict[Tensor, Tensor] = {}
+
+        def proposed() -> Proposed:
+            for options, params in self.groups():
+                present = [param for param in params if param.grad is not None]
+                for param in present:
+                    copies[param] = copy_of_gradient(param)
+                for batch in self._batches(options, present, [copies[p] for p in present]):
+                    proposal = _proposal(batch, batch.grads, batch.params)
+                    batch.grads = []
+                    yield batch, proposal
 
         def write(batch: Batch, proposal: Proposal) -> None:
             for owner, limited in zip(batch.owners, proposal.updates, strict=True):
                 _write(copies[owner], limited)
 
-        for options, params in self.groups():
-            present = [param for param in params if param.grad is not None]
-            for param in present:
-                copies[param] = copy_of_gradient(param)
-            for batch in self._batches(options, present, [copies[param] for param in present]):
-                proposal = _proposal(batch, batch.grads, batch.params)
-                batch.grads = []
-                if is_auto(options["speed_limit"]):
-                    measuring.append(batch)
-                if limiter.limit(proposal):
-                    write(batch, proposal)
-                else:
-                    waiting.append((batch, proposal))
-        rows = self._finish(limiter, measuring)
-        for batch, proposal in waiting:
-            write(batch, proposal)
+        rows = self._limit(self._limiter(), proposed(), write)
         return copies, rows
 
     @torch.no_grad()
@@ -158,32 +145,50 @@ class Attachment:
         -------
         What has been measured of the updates.
         """
-        limiter, measuring = self._limiter(), list[Batch]()
-        waiting = list[tuple[Batch, Proposal]]()
+        limiter = self._limiter()
         given = any(param.grad is not None for param in copies)
-        for options, params in self.groups():
-            stepped = [p for p in params if p in copies]
-            if closure and given:  # others were copied for want of knowing
-                stepped = [p for p in stepped if p.grad is not None]
-            unlimited = not _limits(options)
-            if unlimited and not limiter.observed and options["mode"] != "global":
-                Arithmetic().add_number(self.buffers(options, stepped)[0], 1)
-                continue
-            for batch in self._batches(options, stepped, [copies[p] for p in stepped]):
-                before, batch.grads = batch.grads, []
-                dtype = working_dtype(batch.owners[0])
-                updates = [param.to(dtype, copy=unlimited) for param in batch.params]
-                updates = batch.arithmetic.add(batch.arithmetic.negate(updates), before)
-                proposal = _proposal(batch, updates, before)
-                if is_auto(options["speed_limit"]):
-                    measuring.append(batch)
-                if limiter.limit(proposal):
-                    _apply(batch, proposal)
-                else:
-                    waiting.append((batch, proposal))
-        rows = self._finish(limiter, measuring)
+
+        def proposed() -> Proposed:
+            for options, params in self.groups():
+                stepped = [p for p in params if p in copies]
+                if closure and given:  # others were copied for want of knowing
+                    stepped = [p for p in stepped if p.grad is not None]
+                unlimited = not _limits(options)
+                if unlimited and not limiter.observed and options["mode"] != "global":
+                    Arithmetic().add_number(self.buffers(options, stepped)[0], 1)
+                    continue
+                for batch in self._batches(options, stepped, [copies[p] for p in stepped]):
+                    before, batch.grads = batch.grads, []
+                    dtype = working_dtype(batch.owners[0])
+                    updates = [param.to(dtype, copy=unlimited) for param in batch.params]
+                    updates = batch.arithmetic.add(batch.arithmetic.negate(updates), before)
+                    yield batch, _proposal(batch, updates, before)
+
+        return self._limit(limiter, proposed(), _apply)
+
+    def _limit(
+        self, limiter: Limiter, proposed: Proposed, write: Callable[[Batch, Proposal], None]
+    ) -> list[Seen]:
+        """Limit proposals and write each as soon as that is done; remember sizes.
+
+        Returns
+        -------
+        What has been measured.
+        """
+        measuring, waiting = list[Batch](), list[tuple[Batch, Proposal]]()
+        for batch, proposal in proposed:
+            if is_auto(batch.group["speed_limit"]):
+                measuring.append(batch)
+            if limiter.limit(proposal):
+                write(batch, proposal)
+            else:
+                waiting.append((batch, proposal))
+        rows = limiter.finish()
+        sizes = {id(row.owner): row.size for row in rows}
+        for batch in measuring if rows else ():
+            remember_sizes(batch, [sizes[id(owner)] for owner in batch.owners])
         for batch, proposal in waiting:
-            _apply(batch, proposal)
+            write(batch, proposal)
         return rows
 
 

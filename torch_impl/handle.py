@@ -91,15 +91,7 @@ class SpeedLimitHandle:
                 group.pop(key, None)
 
     def speed_report(self) -> SpeedReport:
-        """Return what the last step did, waiting for the device; see `SpeedReport`.
-
-        Without ``telemetry=True`` it has no tensors, but counts skipped steps all the same.
-
-        Raises
-        ------
-        RuntimeError
-            If more than ``max_consecutive_skips`` steps in a row have been skipped.
-        """
+        """Return what the last step did, as `RelativisticAdam.speed_report` does."""
         self.guard.check()
         names = {id(param): name for param, name in named_parameters(self._optimizer)}
         return self._seen.report(names, self._skips.read())
