@@ -52,12 +52,12 @@ class Limiter:
         self._divided_apart = _divided(self._apart)
         self._waiting: list[Proposal] = []
         self.observed = observed
-        self._observations: dict[int, Observation] = {}
+        self._observations: list[Observation] = []
 
     def limit(self, proposal: Proposal) -> bool:
         """Limit a proposal, and return True, if its blocks are all in it; else keep it."""
         if self.observed:
-            self._observations[id(proposal)] = Observation(proposal)
+            self._observations.append(Observation(proposal))
         waits = bool(self._together) if proposal.mode == "global" else False
         if proposal.mode == "per_param" and not proposal.unlimited:
             waits = bool(self._divided_apart)
@@ -69,7 +69,7 @@ class Limiter:
         elif not proposal.unlimited:
             limit_tensors([proposal], {}, {proposal.unit})
         if self.observed:
-            self._observations[id(proposal)].close()
+            self._observations[-1].close()
         return True
 
     def finish(self) -> list[Seen]:
@@ -88,11 +88,10 @@ class Limiter:
                 limit(proposals, divided, {scope.unit for scope in scopes})
         if not self.observed:
             return []
-        for proposal in self._waiting:
-            self._observations[id(proposal)].close()
+        for observation in self._observations:
+            observation.close()
         together = [scope for scope in self._scopes if scope.mode == "global"]
-        observations = list(self._observations.values())
-        return seen(observations, _divided(self._scopes), _divided(together))
+        return seen(self._observations, _divided(self._scopes), _divided(together))
 
 
 def _divided(scopes: Sequence[Scope]) -> Divided:

@@ -80,7 +80,8 @@ class Observation:
     """What is measured of a proposal before and after it is limited, on its device."""
 
     def __init__(self, proposal: Proposal) -> None:
-        self.proposal, self.owners = proposal, proposal.owners
+        self.proposal: Proposal | None = proposal
+        self.owners = proposal.owners
         self.mode, self.unit = proposal.mode, proposal.unit
         self.limit = _limits(proposal)
         self.before = measured(proposal.updates, proposal.arithmetic)
@@ -91,8 +92,9 @@ class Observation:
 
     def close(self) -> None:
         """Measure what has become of the proposal, and let go of it."""
-        self.after = measured(self.proposal.updates, self.proposal.arithmetic)
-        del self.proposal
+        if self.proposal is not None:
+            self.after = measured(self.proposal.updates, self.proposal.arithmetic)
+        self.proposal = None
 
 
 class Seen(NamedTuple):
