@@ -5,7 +5,6 @@
 
 import argparse
 import json
-import os
 import platform
 import statistics
 import sys
@@ -21,6 +20,8 @@ import torch
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeRemainingColumn
 from rich.table import Table
+
+from analysis.files import write_atomically
 
 from .figures import draw_demo
 from .training import Result, Run, train
@@ -180,14 +181,6 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
     head, *body = rows
     lines = [head, ["---"] * len(head), *body]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that it is never seen half written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
 
 
 def write(results: Sequence[Result], out: Path) -> None:

@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
+from analysis.files import write_atomically
+
 from . import contract, overhead
-from .demo import digits_rows, markdown, read, regression_rows, write_atomically
+from .demo import digits_rows, markdown, read, regression_rows
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "paper" / "results"

@@ -1,15 +1,12 @@
-"""Checks an entry of the registry: hypotheses that can be met, the goal, and every mutant."""
+"""Checks an entry of the registry by all of its methods."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import z3
-
-from .formulas import is_met, variables
-from .registry import Entry
-from .solvers import by_cvc5, by_z3
+from .entry import Entry
+from .methods import DEFAULT, METHODS
+from .outcome import FAILS, NOT_CHECKED, STANDS, Outcome
 
 
 @dataclass(frozen=True)
@@ -20,34 +17,45 @@ class Verdict:
     ----------
     entry
         Whose it is.
-    decided_by
-        The solvers that prove or refute it, z3 first; empty if it is not so.
-    witness
-        Of a refutation, the numbers at which the claim fails.
-    counterexamples
-        Of each mutant, numbers at which the goal fails.
+    outcomes
+        What each of its methods finds.
     seconds
         How long it took.
     """
 
     entry: Entry
-    decided_by: tuple[str, ...]
-    witness: Mapping[str, float]
-    counterexamples: Mapping[str, Mapping[str, float]]
+    outcomes: Mapping[str, Outcome]
     seconds: float
 
     @property
-    def stands(self) -> bool:
-        """Whether the entry is what the registry says."""
-        return bool(self.decided_by)
+    def fails(self) -> bool:
+        """Whether a method contradicts the registry, or none that ought to answer here does."""
+        statuses = [outcome.status for outcome in self.outcomes.values()]
+        here = [name for name in self.outcomes if METHODS[name].tier == DEFAULT]
+        return FAILS in statuses or (bool(here) and STANDS not in statuses)
+
+    @property
+    def status(self) -> str:
+        """The verdict in words."""
+        if self.fails:
+            return "DOES NOT STAND"
+        by = [name for name, outcome in self.outcomes.items() if outcome.status == STANDS]
+        if not by:
+            return NOT_CHECKED
+        return f"{'proved' if self.entry.kind == 'theorem' else 'refuted'} by {', '.join(by)}"
+
+    @property
+    def elsewhere(self) -> str:
+        """What is not checked on this machine, in words."""
+        return "; ".join(
+            f"{name}: {outcome.status}" + (f", {outcome.note}" if outcome.note else "")
+            for name, outcome in self.outcomes.items()
+            if outcome.status not in {STANDS, FAILS}
+        )
 
 
 def check(entry: Entry) -> Verdict:
-    """Decide an entry.
-
-    A theorem stands if its hypotheses can be met, with the goal false they cannot, and under every
-    mutant the goal can be false; a refutation if the claim can be false. Every model that says so
-    is evaluated in binary64, apart from the solver.
+    """Decide an entry by all of its methods.
 
     Raises
     ------
@@ -55,30 +63,5 @@ def check(entry: Entry) -> Verdict:
         If a solver's model is none.
     """
     start = time.perf_counter()
-    formula = entry.formula
-    expected = "unsat" if entry.kind == "theorem" else "sat"
-    violated = [*formula.hypotheses, z3.Not(formula.goal)]
-    stands = by_z3(violated).status == expected and bool(_model(formula.hypotheses))
-    counterexamples = {
-        name: _model(hypotheses, formula.goal) for name, hypotheses in formula.mutants.items()
-    }
-    stands = stands and all(counterexamples.values())
-    solvers = ("z3", *(["cvc5"] if by_cvc5(violated) == expected else []))
-    witness = _model(formula.hypotheses, formula.goal) if entry.kind == "refutation" else {}
-    seconds = time.perf_counter() - start
-    return Verdict(entry, solvers if stands else (), witness, counterexamples, seconds)
-
-
-def _model(constraints: Sequence[Any], violated: Any = None) -> Mapping[str, float]:
-    """Return numbers that meet constraints and violate a goal; none if the solver finds none."""
-    all_of_it = [*constraints, *([] if violated is None else [z3.Not(violated)])]
-    answer = by_z3(all_of_it)
-    if answer.status != "sat":
-        return {}
-    values = {**dict.fromkeys(variables(all_of_it), 0.0), **answer.values}
-    for constraint in constraints:
-        if not is_met(constraint, values):
-            raise ArithmeticError(f"{values} was said to meet {constraint}, and does not")
-    if violated is not None and is_met(violated, values, tolerance=0):
-        raise ArithmeticError(f"{values} was said to violate {violated}, and does not")
-    return values
+    outcomes = {name: METHODS[name].decide(entry) for name in entry.methods}
+    return Verdict(entry, outcomes, time.perf_counter() - start)

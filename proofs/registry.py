@@ -1,98 +1,118 @@
-"""The one list of theorems and refutations, and the formulas that go with it."""
+"""The one list of theorems and refutations: the claims of the reference, and those listed by hand.
+
+Every claim in `reference.LAWS` and `reference.GRAVITY_CLAIMS` is an entry "law.claim" by itself;
+all others are in theorems.toml.
+"""
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import reference
+from reference import Claim
 
-from . import adam, gravity, laws
-from .formulas import Formula
+from .entry import Coq, Entry
+from .methods import METHODS
 
 SOURCE = Path(__file__).with_name("theorems.toml")
 
-FORMULAS: Mapping[str, Mapping[str, Formula]] = {
-    "laws": laws.FORMULAS,
-    "gravity": gravity.FORMULAS,
-    "adam": adam.FORMULAS,
+CLAIMS: Mapping[str, Mapping[str, Claim]] = {
+    **{law.key: law.claims for law in reference.LAWS.values()},
+    "gravity": reference.GRAVITY_CLAIMS,
 }
-"""Formulas by subject and id."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A theorem, or a refutation of what has been claimed.
-
-    Attributes
-    ----------
-    id
-        Its name everywhere: in tests, tables and the formulas.
-    statement, latex
-        What is stated, in words and as a formula.
-    kind
-        "theorem" or "refutation".
-    domain
-        What the numbers are: "reals".
-    subject
-        A key of `FORMULAS`.
-    test
-        The test that samples it, as pytest names it.
-    law
-        Key of the law it is about, empty for none.
-    claims
-        The claims of that law in `reference.LAWS` that it decides.
-    """
-
-    id: str
-    statement: str
-    latex: str
-    kind: str
-    domain: str
-    subject: str
-    test: str
-    law: str = ""
-    claims: tuple[str, ...] = ()
-
-    @property
-    def formula(self) -> Formula:
-        """The statement as a formula."""
-        return FORMULAS[self.subject][self.id]
+"""The claims that are entries: subject → name → claim."""
 
 
 def read(source: Path = SOURCE) -> dict[str, Entry]:
-    """Return the entries by id.
+    """Return the entries by id: the claims first, then those listed by hand.
 
     Raises
     ------
     ValueError
-        If an id stands twice, or an entry and the formulas or the law's claims contradict each
-        other.
+        If an id stands twice, an entry lacks something, its methods do not know it, or a method
+        knows what is no entry.
     """
-    rows = tomllib.loads(source.read_text(encoding="utf-8"))["entry"]
-    entries = [Entry(**{**row, "claims": tuple(row.get("claims", ()))}) for row in rows]
+    table = tomllib.loads(source.read_text(encoding="utf-8"))
+    entries = [*_claims(table["claim"]), *map(_listed, table["entry"])]
     by_id = {entry.id: entry for entry in entries}
     if len(by_id) < len(entries):
         raise ValueError(f"{source.name} has an id twice: expected {len(entries)} different ones")
     for entry in entries:
         _check(entry)
-    unlisted = {name for some in FORMULAS.values() for name in some} - set(by_id)
-    if unlisted:
-        raise ValueError(f"formulas {sorted(unlisted)}: expected an entry in {source.name} each")
+    for name, method in METHODS.items():
+        unlisted = set(method.subjects or ()) - {e.id for e in entries if name in e.methods}
+        if unlisted:
+            raise ValueError(f"{name} knows {sorted(unlisted)}: expected an entry for each")
     return by_id
+
+
+def _listed(row: dict[str, Any]) -> Entry:
+    coq = Coq(**row["coq"]) if "coq" in row else None
+    return Entry(**{**row, "methods": tuple(row["methods"]), "coq": coq})
+
+
+def _claims(formulas: Mapping[str, str]) -> Iterator[Entry]:
+    """Yield an entry for every claim; ``formulas`` has each property's in LaTeX."""
+    for subject, claims in CLAIMS.items():
+        is_law = subject in reference.LAWS
+        for name, claim in claims.items():
+            if name not in formulas:
+                raise ValueError(f"claim {name!r}: expected its formula under [claim]")
+            about = "of_a_law" if is_law else "about_gradients"
+            key = f"{subject}.{name}"
+            coq = _coq(subject, name, claim) if is_law else None
+            yield Entry(
+                id=key,
+                statement=f"{claim.property.statement}.",
+                latex=formulas[name],
+                kind="theorem" if claim.holds else "refutation",
+                domain="reals",
+                methods=(*_knowing(key), *(["Coq"] if coq else [])),
+                test=f"tests/test_claims.py::test_claim_{about}_"
+                + ("holds" if claim.holds else "fails_at_its_witness"),
+                law=subject if is_law else "",
+                witness="" if claim.holds else f"{claim.property.arguments} {claim.witness}",
+                coq=coq,
+            )
+
+
+def _coq(law: str, name: str, claim: Claim) -> Coq:
+    """Return a claim in proofs/coq/Laws.v's words; its mutant is a law that fails it."""
+    law, failing = _NAMES.get(law, law), _failing(name)
+    stated = _NAMES.get(name, name)
+    if not claim.holds:
+        return Coq(f"{law}_{name}", f"~ {stated} {law}")
+    return Coq(f"{law}_{name}", f"{stated} {law}", f"{failing}_{name}", f"~ {stated} {failing}")
+
+
+_NAMES = {"tanh": "tanh_law", "continuous": "continuous_law"}
+"""What Coq calls otherwise, since it has these names itself."""
+
+
+def _failing(name: str) -> str:
+    """Return a law that fails a property: one of the reference's, or one that is made to."""
+    made = {"direction_preserving": "reversed", "identity_near_zero": "halved"}
+    laws = [law.key for law in reference.LAWS.values() if not law.claims[name].holds]
+    return made[name] if name in made else laws[0]
+
+
+def _knowing(key: str) -> tuple[str, ...]:
+    """Return the methods that know an entry by its id."""
+    return tuple(name for name, method in METHODS.items() if key in (method.subjects or ()))
 
 
 def _check(entry: Entry) -> None:
     if entry.kind not in {"theorem", "refutation"}:
         raise ValueError(f"{entry.id}: kind={entry.kind!r}: expected 'theorem' or 'refutation'")
-    if entry.id not in FORMULAS.get(entry.subject, {}):
-        raise ValueError(f"{entry.id}: expected a formula in proofs/{entry.subject}.py")
-    if entry.kind == "theorem" and not entry.formula.mutants:
-        raise ValueError(f"{entry.id}: expected a mutant of its formula that is false")
-    for claim in entry.claims:
-        verdict = reference.LAWS[entry.law].claims[claim]
-        if verdict.holds != (entry.kind == "theorem"):
-            raise ValueError(
-                f"{entry.id} is a {entry.kind}, and reference.LAWS[{entry.law!r}] says that "
-                f"{claim!r} {'holds' if verdict.holds else 'fails'}: expected the same"
-            )
+    if entry.domain not in {"reals", "floats"}:
+        raise ValueError(f"{entry.id}: domain={entry.domain!r}: expected 'reals' or 'floats'")
+    if (entry.domain == "floats") != bool(entry.formats):
+        raise ValueError(f"{entry.id}: formats={entry.formats!r}: expected for floats, and only so")
+    known = {*_knowing(entry.id), *(["Coq"] if entry.coq else [])}
+    if set(entry.methods) != known or not known:
+        raise ValueError(f"{entry.id}: methods={entry.methods}: expected {sorted(known)}")
+    if entry.kind == "theorem" and entry.coq and not entry.coq.mutant:
+        raise ValueError(f"{entry.id}: expected a mutant of its theorem in Coq")
+    if entry.law and entry.law not in reference.LAWS:
+        raise ValueError(f"{entry.id}: law={entry.law!r}: expected a key of reference.LAWS")

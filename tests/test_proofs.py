@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 import z3
+from proofs.formulas import Formula, is_met
+from proofs.solvers import by_cvc5, by_z3
 
 import reference
 from proofs import laws, registry
 from proofs.__main__ import main
 from proofs.check import Verdict, check
-from proofs.formulas import Formula, is_met
 from proofs.registry import Entry, read
-from proofs.solvers import by_cvc5, by_z3
 from torch_impl import LAWS
 
 ROOT = Path(__file__).parents[1]

@@ -4,17 +4,16 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from reference import LAWS as REFERENCE_LAWS
 from reference import limit
 from tests import strategies
+from tests.bits import as_array, as_tensor, assert_same_bits, every_number
 from tests.cases import float64
 from torch_impl import LAWS
 from torch_impl.arithmetic import Arithmetic
@@ -55,40 +54,14 @@ def test_torch_has_the_references_laws_but_gamma() -> None:
         assert law.limits == REFERENCE_LAWS[key].limits
 
 
-def as_numpy(tensor: torch.Tensor) -> NDArray[Any]:
-    """Return the tensor's numbers in its own format; NumPy has bfloat16 from ml_dtypes."""
-    if tensor.dtype == torch.bfloat16:
-        return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-    return tensor.numpy()
-
-
-def assert_same_bits(actual: NDArray[Any], expected: NDArray[Any]) -> None:
-    assert actual.dtype == expected.dtype
-    bits = f"u{actual.itemsize}"
-    np.testing.assert_array_equal(actual.view(bits), expected.view(bits))
-
-
-def stratified_binary32() -> torch.Tensor:
-    """Numbers of every exponent of binary32, with 4,096 random mantissas each."""
-    exponents = np.repeat(np.arange(256, dtype=np.uint32), 4096)
-    rng = np.random.default_rng(0)
-    rest = rng.integers(0, 2**24, exponents.size, dtype=np.uint32)  # the mantissa and the sign
-    bits = (rest >> 23 << 31) | (exponents << 23) | (rest & (2**23 - 1))
-    return torch.from_numpy(bits.astype(np.uint32).view(np.float32))
-
-
 @pytest.mark.parametrize("key", ["smooth_sqrt", "hard_clip"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
 @pytest.mark.parametrize("c", [0.1, 0.3, 1.0, 6e-8, 6e4])
 def test_entries_are_the_references_bit_for_bit(key: str, dtype: torch.dtype, c: float) -> None:
     """On every 16-bit number and a million of binary32: these laws round correctly throughout."""
-    update = stratified_binary32() if dtype == torch.float32 else every_value(dtype)
-    c = round_toward_zero(c, dtype)
-    limited = LAWS[key].limit_entries(update, torch.tensor(c, dtype=dtype))
-    expected = REFERENCE_LAWS[key].limit_entries(as_numpy(update), c)
-    nans = update.isnan().numpy()
-    np.testing.assert_array_equal(limited.isnan().numpy(), nans)
-    assert_same_bits(as_numpy(limited)[~nans], expected[~nans])
+    update, c = every_number(dtype), round_toward_zero(c, dtype)
+    limited = LAWS[key].limit_entries(as_tensor(update), torch.tensor(c, dtype=dtype))
+    assert_same_bits(as_array(limited), REFERENCE_LAWS[key].limit_entries(update, c))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)

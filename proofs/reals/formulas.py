@@ -12,14 +12,15 @@ import z3
 
 @dataclass(frozen=True)
 class Formula:
-    """A statement: under the hypotheses the goal holds, or, of a refutation, can fail.
+    """A statement: under the hypotheses the goal holds.
 
     Attributes
     ----------
     hypotheses
-        What is assumed: the law as polynomial equations, and the ranges.
+        What is assumed: the law as polynomial equations, and the ranges; of a refutation, also the
+        witness.
     goal
-        What follows, or what is claimed falsely.
+        What follows; of a refutation, that the claim is false.
     mutants
         By name, hypotheses of a broken law, under which the goal must be false.
     """
@@ -78,6 +79,10 @@ def is_met(constraint: Any, values: Mapping[str, float], tolerance: float = ROUN
     parts = constraint.children()
     if z3.is_and(constraint):
         return all(is_met(part, values, tolerance) for part in parts)
+    if z3.is_or(constraint):
+        return any(is_met(part, values, tolerance) for part in parts)
+    if z3.is_true(constraint) or z3.is_false(constraint):
+        return z3.is_true(constraint)
     if z3.is_not(constraint):
         return not is_met(parts[0], values, -tolerance)
     if z3.is_bool(parts[0]):

@@ -61,38 +61,10 @@ FORMULAS: Mapping[str, Formula] = {
             ]
         },
     ),
-    "smooth-sqrt-never-amplifies": Formula(
-        _SMOOTH,
-        z3.And(s * u >= 0, s * s <= u * u),
-        {"½ + r² under the root": _LIMIT + _half(u, w, s)},
-    ),
-    "smooth-sqrt-monotone": Formula(
-        [*_TWO, u1 < u2],
-        s1 < s2,
-        {"published": [*_LIMIT, *_published(u1, w1, s1), *_published(u2, w2, s2), u1 < u2]},
-    ),
-    "smooth-sqrt-small-update": Formula(
-        [*_SMOOTH, u >= 0],
-        z3.And(2 * c * c * (u - s) <= u * u * u, s <= u),
-        {
-            "r² times 3/2": [
-                *_LIMIT,
-                w > 0,
-                2 * c * c * w * w == 2 * c * c + 3 * u * u,
-                s * w == u,
-                u >= 0,
-            ]
-        },
-    ),
     "smooth-sqrt-gap": Formula(
         [*_SMOOTH, u > 0],
         (c - s) * 2 * u * u <= c * c * c,
         {"half the limit": [*_LIMIT, w > 0, c * c * w * w == c * c + u * u, 2 * s * w == u, u > 0]},
-    ),
-    "smooth-sqrt-nonexpansive": Formula(
-        [*_TWO, u1 <= u2],
-        s2 - s1 <= u2 - u1,
-        {"½ + r² under the root": [*_LIMIT, *_half(u1, w1, s1), *_half(u2, w2, s2), u1 <= u2]},
     ),
     "smooth-sqrt-inverse-of-gamma": Formula(
         [*_SMOOTH, y > 0, y * y * (c * c - s * s) == c * c],
@@ -160,7 +132,6 @@ FORMULAS: Mapping[str, Formula] = {
             ]
         },
     ),
-    "gamma-exceeds": Formula([*_GAMMA, c == number("1/10")], u <= c),
     "piecewise-amplifies": Formula(
         _PIECEWISE, u >= x, {"1 + r²": [*_LIMIT, x >= 0, x < c, u * (c * c + x * x) == x * c * c]}
     ),
@@ -169,7 +140,6 @@ FORMULAS: Mapping[str, Formula] = {
         (u > c) == (x * x + c * x - c * c > 0),
         {"1 − r²/2": [*_LIMIT, x >= 0, x < c, u * (c * c - x * x / 2) == x * c * c]},
     ),
-    "piecewise-exceeds": Formula([*_PIECEWISE, c == number("1/10")], u <= 100 * c),
     "published-at-most-half": Formula(
         _PUBLISHED,
         z3.And(2 * s <= c, -c <= 2 * s),
@@ -180,6 +150,20 @@ FORMULAS: Mapping[str, Formula] = {
                 w >= 0,
                 4 * c * c * w * w == 4 * c * c - u * u,
                 s == u * w,
+            ]
+        },
+    ),
+    "published-peak": Formula(
+        [*_PUBLISHED, 2 * s == c],
+        2 * u * u == c * c,
+        {
+            "1 − r²/4": [
+                *_LIMIT,
+                u * u < c * c,
+                w >= 0,
+                4 * c * c * w * w == 4 * c * c - u * u,
+                s == u * w,
+                2 * s == c,
             ]
         },
     ),
@@ -198,8 +182,5 @@ FORMULAS: Mapping[str, Formula] = {
                 (c - u) * 2 * c <= e * e,
             ]
         },
-    ),
-    "published-monotone": Formula(
-        [c == 1, u1 >= 0, u1 < u2, *_published(u1, w1, s1), *_published(u2, w2, s2)], s1 <= s2
     ),
 }

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import z3
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 class Answer(NamedTuple):
@@ -49,7 +49,7 @@ def by_cvc5(constraints: Sequence[Any], seconds: float = 8) -> str:
     lines = (line for line in writer.to_smt2().splitlines() if not line.startswith("(set-"))
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "proofs.second"],
+            [sys.executable, "-m", "proofs.reals.cvc5_process"],
             input="\n".join(lines),
             capture_output=True,
             check=True,

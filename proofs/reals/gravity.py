@@ -1,11 +1,17 @@
 """Gravity's gradient term, running coefficient and velocity.
 
 Notation: g an entry, G = max|g| > 0, ζ = g/(1 + (gG)²), β̂ = (βt + 1)/(t + 2), V the velocity.
+Formulas that are claims of `reference.GRAVITY_CLAIMS` are called "gravity.claim"; those that fail
+have the reference's witness among their hypotheses.
 """
 
 from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
 
 import z3
+
+import reference
 
 from .formulas import Formula, number, reals
 
@@ -23,8 +29,17 @@ _TWO = [
 _MEAN = [beta >= 0, beta < 1, t >= 0, beta_hat * (t + 2) == beta * t + 1]
 _WITHIN = [bound >= 0, -bound <= v, v <= bound, -bound <= zeta, zeta <= bound]
 
+_UNUSED = reals("unused")[0]
+
+
+def _at(claim: str, *entries: Any) -> list[Any]:
+    """Return what makes the entries of a gradient those of the claim's witness."""
+    witness = reference.GRAVITY_CLAIMS[claim].witness or ()
+    return [x == number(Fraction(value)) for x, value in zip(entries, *witness, strict=True)]
+
+
 FORMULAS: Mapping[str, Formula] = {
-    "zeta-bounded": Formula(
+    "gravity.zeta_below_half_inverse_max": Formula(
         _ZETA,
         z3.And(2 * zeta * largest <= 1, 2 * zeta * largest >= -1),
         {"½ + (gG)²": _HALF, "no square": [largest > 0, zeta * (1 + g * g * largest) == g]},
@@ -34,10 +49,10 @@ FORMULAS: Mapping[str, Formula] = {
         g * largest == 1,
         {"½ + (gG)²": [*_HALF, 2 * zeta * largest == 1]},
     ),
-    "zeta-never-amplifies": Formula(
+    "gravity.zeta_below_gradient": Formula(
         _ZETA, z3.And(zeta * g >= 0, zeta * zeta <= g * g), {"½ + (gG)²": _HALF}
     ),
-    "zeta-universal-bound": Formula(
+    "gravity.zeta_below_universal_bound": Formula(
         _ENTRY, 256 * zeta * zeta * zeta * zeta <= 27, {"an entry beyond the maximum": _ZETA}
     ),
     "zeta-monotone-for-gentle-slopes": Formula(
@@ -45,8 +60,19 @@ FORMULAS: Mapping[str, Formula] = {
         zeta1 < zeta2,
         {"beyond gG = 1": [*_TWO, g1 >= 0, g1 < g2, g2 <= largest]},
     ),
-    "zeta-monotone": Formula([*_TWO, largest == 2, g1 > 0, g1 < g2, g2 <= 2], zeta1 <= zeta2),
-    "zeta-descent": Formula(
+    "gravity.order_preserving": Formula(
+        [*_TWO, *_at("order_preserving", g1, g2), largest == g1], zeta1 < zeta2
+    ),
+    "gravity.scale_equivariant": Formula(
+        [
+            *_at("scale_equivariant", g1, _UNUSED),
+            zeta1 * (1 + g1 * g1 * g1 * g1) == g1,
+            g2 == 2 * g1,
+            zeta2 * (1 + g2 * g2 * g2 * g2) == g2,
+        ],
+        z3.Not(zeta2 == 2 * zeta1),
+    ),
+    "gravity.descends": Formula(
         _ENTRY,
         zeta * g * (1 + largest * largest * largest * largest) >= g * g,
         {
@@ -57,7 +83,18 @@ FORMULAS: Mapping[str, Formula] = {
             ]
         },
     ),
-    "zeta-published-bound": Formula([*_ENTRY, m * largest == 1], z3.And(2 * m * zeta <= 1)),
+    "gravity.zeta_below_half_inverse_m_as_coded": Formula(
+        [*_ZETA, *_at("zeta_below_half_inverse_m_as_coded", g, _UNUSED), largest == g, m * g == 1],
+        2 * m * zeta > 1,
+    ),
+    "gravity.zeta_below_half_inverse_m_as_maximum": Formula(
+        [
+            *_at("zeta_below_half_inverse_m_as_maximum", m, _UNUSED),
+            g == m,
+            zeta * (m * m + g * g) == g * m * m,
+        ],
+        2 * m * zeta > 1,
+    ),
     "running-coefficient": Formula(
         _MEAN,
         z3.And(beta_hat > 0, beta_hat < 1),

@@ -1,0 +1,1 @@
+"""The deep tier: Coq and Gappa."""

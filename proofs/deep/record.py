@@ -1,0 +1,50 @@
+"""What the last run of the deep tier found: proofs/record.json."""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..entry import Entry
+from ..outcome import FAILS, NOT_CHECKED, Outcome
+
+PROOFS = Path(__file__).parents[1]
+COQ, GAPPA, RECORD = PROOFS / "coq", PROOFS / "gappa", PROOFS / "record.json"
+
+BOUNDS: Collection[str] = {path.stem for path in GAPPA.glob("*.g")}
+"""The ids of the entries that Gappa proves."""
+
+
+def sources() -> list[Path]:
+    """Return the sources that are checked."""
+    return sorted([*COQ.rglob("*.v"), *GAPPA.glob("*.g")])
+
+
+def digest() -> str:
+    """Return a hash of the sources."""
+    content = b"".join(path.name.encode() + path.read_bytes() for path in sources())
+    return hashlib.sha256(content).hexdigest()
+
+
+def recorded() -> Mapping[str, Any]:
+    """Return the record of the last run."""
+    record: Mapping[str, Any] = json.loads(RECORD.read_text(encoding="utf-8"))
+    return record
+
+
+def statements(entry: Entry) -> dict[str, str]:
+    """Return what the deep tier has to prove of an entry: name → statement."""
+    bound = {f"{entry.id}.g": entry.gappa} if entry.gappa else {}
+    return {**(entry.coq.statements if entry.coq else {}), **bound}
+
+
+def decide(entry: Entry) -> Outcome:
+    """Say what the record says of an entry: it is not checked here."""
+    record = recorded()
+    if record["digest"] != digest():
+        return Outcome(NOT_CHECKED, note="the sources have changed since the record")
+    missing = statements(entry).items() - record["statements"].items()
+    if missing:
+        return Outcome(FAILS, note=f"the record has no {sorted(dict(missing))}")
+    return Outcome(NOT_CHECKED, note="stands in the record")

@@ -1,0 +1,1 @@
+"""Statements over the reals, decided by solvers of polynomial constraints."""
