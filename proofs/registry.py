@@ -34,7 +34,8 @@ def read(source: Path = SOURCE) -> dict[str, Entry]:
         knows what is no entry.
     """
     table = tomllib.loads(source.read_text(encoding="utf-8"))
-    entries = [*_claims(table["claim"]), *map(_listed, table["entry"])]
+    in_coq = {key: Coq(**value) for key, value in table["coq"].items()}
+    entries = [*_claims(table["claim"], in_coq), *map(_listed, table["entry"])]
     by_id = {entry.id: entry for entry in entries}
     if len(by_id) < len(entries):
         raise ValueError(f"{source.name} has an id twice: expected {len(entries)} different ones")
@@ -52,8 +53,16 @@ def _listed(row: dict[str, Any]) -> Entry:
     return Entry(**{**row, "methods": tuple(row["methods"]), "coq": coq})
 
 
-def _claims(formulas: Mapping[str, str]) -> Iterator[Entry]:
-    """Yield an entry for every claim; ``formulas`` has each property's in LaTeX."""
+def _claims(formulas: Mapping[str, str], in_coq: Mapping[str, Coq]) -> Iterator[Entry]:
+    """Yield an entry for every claim.
+
+    Parameters
+    ----------
+    formulas
+        Each property in LaTeX.
+    in_coq
+        What Coq has of claims that are not of laws, by id; of laws it has all.
+    """
     for subject, claims in CLAIMS.items():
         is_law = subject in reference.LAWS
         for name, claim in claims.items():
@@ -61,7 +70,7 @@ def _claims(formulas: Mapping[str, str]) -> Iterator[Entry]:
                 raise ValueError(f"claim {name!r}: expected its formula under [claim]")
             about = "of_a_law" if is_law else "about_gradients"
             key = f"{subject}.{name}"
-            coq = _coq(subject, name, claim) if is_law else None
+            coq = _coq(subject, name, claim) if is_law else in_coq.get(key)
             yield Entry(
                 id=key,
                 statement=f"{claim.property.statement}.",

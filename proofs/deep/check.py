@@ -51,10 +51,12 @@ SECONDS = 600
 
 HERE = ("-Q", ".", "Subluminal")
 
-IMPORTS = """From Coq Require Import Reals ZArith List Bool.
-From Flocq Require Import Core BinarySingleNaN.
-From Coquelicot Require Import Coquelicot.
-"""
+IMPORTS = {
+    "reals": "From Coq Require Import Reals.\nFrom Coquelicot Require Import Coquelicot.\n",
+    "floats": "From Coq Require Import Reals ZArith List.\n"
+    "From Flocq Require Import Core BinarySingleNaN.\n",
+}
+"""What a file of statements begins with; Coquelicot and Flocq have an `is_finite` each."""
 
 
 def install() -> None:
@@ -154,7 +156,7 @@ def axioms_in(printed: str) -> list[list[str]]:
 def _registered(domain: str, modules: list[str], entries: list[Entry]) -> dict[str, list[str]]:
     """Have Coq compare every statement with the registered one; return the axioms of each."""
     stated = {k: v for entry in entries if entry.coq for k, v in entry.coq.statements.items()}
-    head = f"{IMPORTS}From Subluminal.{domain} Require Import {' '.join(modules)}.\n"
+    head = f"{IMPORTS[domain]}From Subluminal.{domain} Require Import {' '.join(modules)}.\n"
     checks = [f"Check ({name} : {statement})." for name, statement in stated.items()]
     _written(f"Statements_{domain}.v", f"{head}Open Scope R_scope.\n" + "\n".join(checks))
     _coqc(f"Statements_{domain}.v")

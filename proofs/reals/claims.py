@@ -1,8 +1,8 @@
 """The claims of `reference.LAWS` as formulas: each law in two branches, each property once.
 
-Notation: r the speed ratio, φ the gain, T = tanh r. Of tanh only four facts are used, which are
-entries of the registry themselves: `TANH_FACTS`. A claim that fails is a statement too: at the
-witness that the reference gives, the property is false.
+Notation: r the speed ratio, φ the gain, T = tanh r. Of tanh only its size, slope and small values
+are used, which are entries of the registry themselves: `TANH_FACTS`. A claim that fails is a
+statement too: at the witness that the reference gives, the property is false.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from reference import Law
 
 from .formulas import Formula, number, reals
 
-TANH_FACTS = ("tanh-below-one", "tanh-below-identity", "tanh-cubic-error", "tanh-nonexpansive")
+TANH_FACTS = ("tanh-from-exponential", "tanh-below-identity", "tanh-cubic-error")
 
 Relation = Callable[[Any, Any, Any], list[Any]]
 """Constraints that make φ the gain at r; T is for laws that saturate."""

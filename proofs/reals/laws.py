@@ -3,6 +3,7 @@
 Notation: c the speed limit, u the proposed entry, s the applied one; w the root in a law, with
 c²w² = c² ± u². In Rⁿ two updates are given by their Gram matrix, a = |u|²/c², b = |v|²/c² and
 d = ⟨u, v⟩/c², of which |d|² ≤ ab is all that n leaves, with the gains p = φ(√a) and q = φ(√b).
+tanh r = (1 − E)/(1 + E) with E = e^(−2r).
 """
 
 from collections.abc import Mapping
@@ -93,6 +94,11 @@ FORMULAS: Mapping[str, Formula] = {
         _GAINS,
         p * a + q * b - (p + q) * d >= p * p * a + q * q * b - 2 * p * q * d,
         {"½ + r² under the root": _TOO_LARGE},
+    ),
+    "tanh-from-exponential": Formula(
+        [e > 0, e <= 1, s * (1 + e) == 1 - e],
+        z3.And(s >= 0, s < 1, 1 - s * s > 0, 1 - s * s <= 1),
+        {"1 − 3E": [e > 0, e <= 1, s * (1 + e) == 1 - 3 * e]},
     ),
     "gamma-amplifies": Formula(
         _GAMMA,
