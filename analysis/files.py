@@ -1,6 +1,7 @@
-"""Files of results."""
+"""Files of results, and tables of them."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -10,3 +11,10 @@ def write_atomically(path: Path, text: str) -> None:
     part = path.with_name(path.name + ".part")
     part.write_text(text, encoding="utf-8")
     os.replace(part, path)
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as a Markdown table, the first one its head."""
+    head, *body = rows
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

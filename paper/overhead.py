@@ -22,10 +22,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from analysis.files import write_atomically
+from analysis.files import markdown, write_atomically
 from torch_impl import RelativisticAdamW, limit_speed
-
-from .demo import markdown
 
 MODELS: Mapping[str, Sequence[int]] = {
     "1 tensor of 4M": [4_000_000],

@@ -1,12 +1,13 @@
-"""Writes the tables of the README from the committed results: ``python -m paper.readme``."""
+"""Writes the tables of the texts from the committed results: ``python -m paper.readme``."""
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from analysis.files import write_atomically
+from analysis.files import markdown, write_atomically
 
-from . import contract, overhead
-from .demo import digits_rows, markdown, read, regression_rows
+from . import contract, overhead, theorems
+from .demo import digits_rows, read, regression_rows
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "paper" / "results"
@@ -25,18 +26,41 @@ def blocks() -> dict[str, str]:
         "overhead-environment": overhead.environment(costs),
         "demo-regression": markdown(regression_rows(results)),
         "demo-digits": markdown(digits_rows(results)),
+        "theorems-counts": markdown(theorems.counts()),
+        "theorems-deep": theorems.deep_run(),
+        "theorems-enumeration": theorems.enumeration(),
     }
 
 
-def filled(text: str) -> str:
-    """Return a text with every generated block brought up to date.
+def lists() -> dict[str, str]:
+    """Return what stands between the markers of the list of theorems, by marker."""
+    return {
+        "theorems-methods": markdown(theorems.methods()),
+        "theorems-axioms": markdown(theorems.axioms()),
+        "theorems-reals": markdown(theorems.rows("reals")),
+        "theorems-floats": markdown(theorems.rows("floats")),
+        "theorems-claims": markdown(theorems.claims()),
+        "theorems-deep": theorems.deep_run(),
+        "theorems-enumeration": theorems.enumeration(),
+    }
+
+
+TEXTS: Mapping[str, Callable[[], dict[str, str]]] = {
+    "README.md": blocks,
+    "proofs/README.md": lists,
+}
+"""Text → what its blocks are made from."""
+
+
+def filled(text: str, made: Mapping[str, str]) -> str:
+    """Return a text with its generated blocks brought up to date.
 
     Raises
     ------
     ValueError
         If a marker is missing.
     """
-    for name, block in blocks().items():
+    for name, block in made.items():
         parts = re.split(rf"(<!-- (?:end )?{name} -->\n)", text)
         if len(parts) != 5:  # noqa: PLR2004
             raise ValueError(f"the text has {len(parts) // 2} markers {name!r}: expected two")
@@ -45,5 +69,6 @@ def filled(text: str) -> str:
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    write_atomically(readme, filled(readme.read_text(encoding="utf-8")))
+    for name, made in TEXTS.items():
+        path = ROOT / name
+        write_atomically(path, filled(path.read_text(encoding="utf-8"), made()))

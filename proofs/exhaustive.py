@@ -238,7 +238,7 @@ def _swept(
     starts = range(0, end, CHUNK)
     parts = list(each(lambda b: kernels.sweep(kernel, c, b, min(b + CHUNK, end)), starts))
     row: dict[str, Any] = {"kernel": kernel, "c": c}
-    for name, _ in Findings._fields_:
+    for name, *_ in Findings._fields_:
         values = [getattr(part, name) for part in parts]
         if name.startswith("first_"):
             counts = [getattr(part, name.removeprefix("first_")) for part in parts]

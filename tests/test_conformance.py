@@ -107,6 +107,43 @@ def test_the_term_proved_is_gravitys(exponent: int, foreach: bool) -> None:
     assert (np.abs(velocity) <= np.abs(g)).all()
 
 
+class Flushed(Arrays):
+    """Arrays whose subnormal results become zeros of their sign."""
+
+    def _flushed(self, y: Array) -> Array:
+        least = torch.finfo(as_tensor(np.zeros(1, self.dtype)).dtype).smallest_normal
+        return np.where(np.abs(y) < least, np.copysign(self.number(0), y), y)
+
+    def add(self, x: Any, y: Any) -> Any:
+        return self._flushed(super().add(x, y))
+
+    def mul(self, x: Any, y: Any) -> Any:
+        return self._flushed(super().mul(x, y))
+
+    def div(self, x: Any, y: Any) -> Any:
+        return self._flushed(super().div(x, y))
+
+    def sqrt(self, x: Any) -> Any:
+        return self._flushed(super().sqrt(x))
+
+
+@pytest.mark.parametrize("c", LIMITS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_flushed_kernels_keep_the_limit(dtype: torch.dtype, c: float) -> None:
+    """Smooth_sqrt and ζ where subnormal results are flushed, on all numbers; 1/G gives NaN."""
+    x = finite(every_number(dtype))
+    machine, limit = Flushed(x.dtype), x.dtype.type(round_toward_zero(c, dtype))
+    size = np.abs(x.astype(np.float64))
+    with np.errstate(all="ignore"):
+        for kernel in (kernels.smooth_torch, kernels.smooth_numpy):
+            limited = np.abs(kernel(machine, x, limit).astype(np.float64))
+            assert (limited <= np.minimum(size, float(limit))).all()
+        assert (np.abs(kernels.zeta(machine, x, limit).astype(np.float64)) <= size).all()
+        largest = machine.number(2.0**15 if dtype == torch.float16 else 2.0**127)
+        inverse = machine.div(machine.number(1), largest)
+        assert np.isnan(machine.div(machine.number(0), inverse).astype(np.float64))
+
+
 def test_z3_computes_what_numpy_does() -> None:
     """On pairs of all sizes: its kernels are those that the other tests compare."""
     rng = np.random.default_rng(3)

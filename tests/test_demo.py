@@ -107,9 +107,10 @@ def test_the_demo_writes_and_prints_everything(
     assert "1 of 1, after 1 steps" in printed
 
 
-def test_the_readme_shows_the_committed_results() -> None:
-    text = (readme.ROOT / "README.md").read_text(encoding="utf-8")
-    assert readme.filled(text) == text, "run `make readme`"
+@pytest.mark.parametrize("name", readme.TEXTS)
+def test_the_texts_show_the_committed_results(name: str) -> None:
+    text = (readme.ROOT / name).read_text(encoding="utf-8")
+    assert readme.filled(text, readme.TEXTS[name]()) == text, "run `make readme`"
 
 
 def test_the_committed_results_are_of_the_whole_demo() -> None:
@@ -120,4 +121,4 @@ def test_the_committed_results_are_of_the_whole_demo() -> None:
 
 def test_a_missing_marker_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"has 0 markers '[a-z-]+'"):
-        readme.filled("no marker")
+        readme.filled("no marker", readme.blocks())

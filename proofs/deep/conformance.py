@@ -1,17 +1,20 @@
 """Points at which Coq's own evaluation of the kernels must be NumPy's, bit for bit."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from ..floats import kernels
-from ..floats.machines import Arrays
+from ..floats.machines import Arrays, Machine
+
+Kernel = Callable[[Machine, Any, Any], Any]
 
 POINTS = 12
 """How many points of each kernel are drawn, beside those at its edges."""
 
-KERNELS = {
+KERNELS: Mapping[str, Kernel] = {
     "smooth_torch": kernels.smooth_torch,
     "smooth_numpy": kernels.smooth_numpy,
     "smooth_naive": kernels.smooth_naive,

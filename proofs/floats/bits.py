@@ -15,8 +15,8 @@ from .machines import FORMATS, MODES, NEAREST, Arrays, Machine, Symbolic
 SECONDS = 60
 
 Kernel = Callable[[Machine, Any, Any], Any]
-Constraint = Callable[[Any, Any], Any]
-Goal = Callable[[Any, Any, Any], Any]
+Constraint = Callable[..., Any]
+Goal = Callable[..., Any]
 
 
 @dataclass(frozen=True)

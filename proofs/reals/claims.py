@@ -103,7 +103,7 @@ def _formula(law: Law, name: str) -> Formula:
     says = _PROPERTIES[name](*(x for r, gain, _ in points for x in (r, gain)))
     if claim.holds:
         return Formula([*known, *gains()], says, {"broken gain": [*known, *gains(_MENDED[name])]})
-    witness = claim.witness if count == 1 else claim.witness[0]
+    (witness,) = [claim.witness or ()] if count == 1 else (claim.witness or ())
     at = [r == number(Fraction(x)) for r, x in zip(ratios, witness, strict=True)]
     return Formula([*known, *at, *gains()], z3.Not(says))
 

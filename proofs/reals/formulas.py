@@ -82,7 +82,7 @@ def is_met(constraint: Any, values: Mapping[str, float], tolerance: float = ROUN
     if z3.is_or(constraint):
         return any(is_met(part, values, tolerance) for part in parts)
     if z3.is_true(constraint) or z3.is_false(constraint):
-        return z3.is_true(constraint)
+        return bool(z3.is_true(constraint))
     if z3.is_not(constraint):
         return not is_met(parts[0], values, -tolerance)
     if z3.is_bool(parts[0]):
