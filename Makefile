@@ -24,7 +24,7 @@ overhead: $(READY)
 	$(BIN)/python -m paper.overhead --out paper/results
 	$(BIN)/python -m paper.readme
 
-# Coq and Gappa on every theorem that they know: installs 1.1 GB of system packages; 3 minutes after.
+# Coq and Gappa on every theorem that they know: installs 1.1 GB of system packages; 5 minutes after.
 proofs: $(READY)
 	$(BIN)/python -m proofs.deep
 	$(BIN)/python -m paper.readme
