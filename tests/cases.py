@@ -114,7 +114,6 @@ CONTRADICTIONS: Sequence[tuple[Options, str]] = [
     ({"foreach": True, "fused": True}, "`fused` and `foreach` cannot be `True` together"),
     ({"fused": True, "differentiable": True}, "`fused` does not support `differentiable`"),
     ({"foreach": True, "differentiable": True}, "`foreach` does not support `differentiable`"),
-    ({"fused": True}, "`fused=True` is not available"),
 ]
 """Flags that no optimizer of the package takes together, with the RuntimeError expected."""
 

@@ -76,7 +76,7 @@ def check_paths(options: Mapping[str, Any]) -> None:
         If one is not a flag, or the learning rate or a beta is a tensor where ``foreach=True``
         without ``capturable=True`` does not take it.
     RuntimeError
-        If two contradict each other, or ``fused`` is True: there is no fused implementation.
+        If two contradict each other.
     """
     for name in ("capturable", "differentiable"):
         check_flag(name, options[name])
@@ -99,7 +99,6 @@ def check_paths(options: Mapping[str, Any]) -> None:
             raise RuntimeError("`fused` does not support `differentiable`")
         if options["foreach"]:
             raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-        raise RuntimeError("`fused=True` is not available: expected False, or None to choose")
 
 
 def check_one_of(name: str, value: object, allowed: Collection[str]) -> None:

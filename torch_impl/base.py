@@ -3,7 +3,7 @@
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch.optim.optimizer import Optimizer, ParamsT, StateDict, _use_grad_for_d
 
 from .arguments import as_number
 from .batches import Batch, batches, refuse_sparse_gradients, working_dtype
+from .fused import refuse_without_kernels
 from .nonfinite import (
     Guard,
     Skips,
@@ -25,6 +26,9 @@ from .sharding import is_distributed
 from .snapshot import Snapshot
 from .state import check_state, restore_precision, step_tensor
 from .telemetry import Rows, SpeedReport
+
+if TYPE_CHECKING:
+    from .fused.cpu import Tensors
 
 
 class FirstOrderOptimizer(Optimizer, ABC):
@@ -170,12 +174,31 @@ class FirstOrderOptimizer(Optimizer, ABC):
 
     def _batches(self, group: dict[str, Any]) -> Iterator[Batch]:
         """Count a step for every parameter of a group that has a gradient; yield their batches."""
+        buffers: dict[str, list[Tensor]] = {key: [] for key in self._buffer_keys(group)}
+        params, grads, steps = self._init_lists(group, buffers)
+        return batches(group, params, grads, steps, buffers)
+
+    def _init_lists(
+        self, group: dict[str, Any], buffers: dict[str, list[Tensor]]
+    ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Return parameters that have a gradient, gradients and steps; fill in their buffers."""
         params: list[Tensor] = []
         grads: list[Tensor] = []
         steps: list[Tensor] = []
-        buffers: dict[str, list[Tensor]] = {key: [] for key in self._buffer_keys(group)}
         self._init_group(group, params, grads, steps, *buffers.values())
-        return batches(group, params, grads, steps, buffers)
+        return params, grads, steps
+
+    def _is_fused(self) -> bool:
+        """Whether the step is that of kernels; what is compiled by torch is not."""
+        return bool(self.param_groups[0]["fused"]) and not torch.compiler.is_compiling()
+
+    def _fused_tensors(self, group: dict[str, Any]) -> "Tensors | None":
+        """Return the tensors of a group for a kernel; None if there is no gradient."""
+        from .fused.cpu import Tensors  # noqa: PLC0415 -- an extra
+
+        buffers: dict[str, list[Tensor]] = {key: [] for key in self._buffer_keys(group)}
+        params, grads, steps = self._init_lists(group, buffers)
+        return Tensors(params, grads, *buffers.values(), steps) if params else None
 
     def _init_group(
         self,
@@ -189,6 +212,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
 
         torch.compile knows this method by its name and runs it instead of tracing it.
         """
+        kinds = list(zip(self._buffer_keys(group), buffers, strict=True))
         for param in group["params"]:
             if param.grad is None:
                 continue
@@ -197,13 +221,12 @@ class FirstOrderOptimizer(Optimizer, ABC):
                 state["step"] = step_tensor(param, group)
             elif group["capturable"] and state["step"].device != param.device:
                 state["step"] = state["step"].to(param.device)
-            for key in self._buffer_keys(group):
-                if key not in state:
-                    state[key] = self._new_buffer(param, group, key)
             params.append(param)
             grads.append(param.grad)
             steps.append(state["step"])
-            for key, values in zip(self._buffer_keys(group), buffers, strict=True):
+            for key, values in kinds:
+                if key not in state:
+                    state[key] = self._new_buffer(param, group, key)
                 values.append(state[key])
 
     @abstractmethod
@@ -215,7 +238,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
         super().add_param_group(param_group)
         try:
             self._check_group(self.param_groups[-1])
-        except ValueError:
+        except (ValueError, RuntimeError):
             self.param_groups.pop()
             raise
 
@@ -231,6 +254,13 @@ class FirstOrderOptimizer(Optimizer, ABC):
                     f"{name}={group[name]!r} in a group: expected the optimizer's "
                     f"{self.defaults[name]!r}, since a step is skipped as a whole"
                 )
+        if group["fused"]:
+            refuse_without_kernels(group)
+        if bool(group["fused"]) != bool(self.param_groups[0]["fused"]):
+            raise ValueError(
+                f"fused={group['fused']!r} in a group: expected that of the first one, "
+                f"{self.param_groups[0]['fused']!r}"
+            )
         if group["on_nonfinite"] != "propagate":
             refuse_partitioned(f"on_nonfinite={group['on_nonfinite']!r}", "'propagate'")
             refuse_flattened(group)
@@ -268,7 +298,8 @@ class FirstOrderOptimizer(Optimizer, ABC):
         loaded: list[StateDict] = []
 
         def check(_: Optimizer, candidate: StateDict) -> StateDict:
-            groups = [{**group, "fused": None} for group in candidate["param_groups"]]
+            fused = self.param_groups[0]["fused"]  # which is a matter of the machine
+            groups = [{**group, "fused": fused} for group in candidate["param_groups"]]
             for group in groups:
                 self._check_options({**self.defaults, **group}, scheduled=True)
             for group, own in zip(groups, self.param_groups, strict=False):

@@ -176,7 +176,18 @@ class Gravity(FirstOrderOptimizer):
                 "more than any later velocity can reach; lower alpha or set velocity_std"
             )
 
+    def _advance_fused(self) -> None:
+        from .fused.cpu import take_gravity_step  # noqa: PLC0415 -- an extra
+
+        for group in self.param_groups:
+            tensors = self._fused_tensors(group)
+            if tensors is not None:
+                take_gravity_step(group, tensors)
+
     def _advance(self) -> None:
+        if self._is_fused():
+            self._advance_fused()
+            return
         divided = parameters_by_sharding(self._parameters())
         waiting: list[Batch] = []
         for group in self.param_groups:

@@ -244,6 +244,9 @@ class RelativisticAdam(FirstOrderOptimizer):
     def _advance(self) -> None:
         if any(group["relativistic_mode"] == "global" for group in self.param_groups):
             refuse_a_part_of_the_model()
+        if self._is_fused():
+            self._advance_fused()
+            return
         measures = any(map(self._is_measuring, self.param_groups))
         limiters = {
             placement: Limiter(
@@ -272,6 +275,18 @@ class RelativisticAdam(FirstOrderOptimizer):
             sizes = {id(row.owner): row.size for row in rows}
             for batch in measuring:
                 remember_sizes(batch, [sizes[id(owner)] for owner in batch.owners])
+
+    def _advance_fused(self) -> None:
+        from .fused.cpu import AdamStep, take_adam_steps  # noqa: PLC0415 -- an extra
+
+        each = ((group, self._fused_tensors(group)) for group in self.param_groups)
+        take_adam_steps(
+            [
+                AdamStep(group, tensors, decoupled=self._decoupled_weight_decay)
+                for group, tensors in each
+                if tensors is not None
+            ]
+        )
 
     def _is_measuring(self, group: dict[str, Any]) -> bool:
         """Whether sizes of a group are to be measured; where only the device knows, always."""

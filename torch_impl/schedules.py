@@ -37,7 +37,7 @@ def speed_limit_now(batch: Batch) -> Scalar:
     group = batch.group
     c = _measured_limits(batch) if is_auto(group["speed_limit"]) else batch.number("speed_limit")
     if group["speed_follows_lr"]:
-        c = _following(c, batch.number("lr"), group["speed_reference_lr"])
+        c = following(c, batch.number("lr"), group["speed_reference_lr"])
     warmup = group["speed_warmup_steps"]
     if not group["adaptive_speed"] or warmup <= 0:
         return c
@@ -86,7 +86,7 @@ def is_measured(sizes: Tensor | None) -> bool:
     return sizes is not None and sizes.is_cpu and bool((sizes > 0).all())
 
 
-def _following(c: Scalar, lr: Scalar, reference: float) -> Scalar:
+def following(c: Scalar, lr: Scalar, reference: float) -> Scalar:
     """Return c·lr/lr_ref; ∞ stays ∞, also at lr = 0."""
     if isinstance(c, Tensor):
         return torch.where(c.isinf(), c, c * (lr / reference))

@@ -1,0 +1,326 @@
+"""``fused=True`` on the CPU: the same steps, whatever the threads, layouts and extremes."""
+
+import copy
+import importlib.util
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.cases import CASES
+from tests.live_bytes import LiveBytes
+from tests.steps import built, normal
+from torch_impl import Gravity, RelativisticAdam, RelativisticAdamW
+from torch_impl.fused import cpu, cpu_kernels
+
+MODES = ("global", "per_param", "per_component")
+SHAPES = ((3, 4), (5,), (), (0,), (700, 1000))
+
+FUSED = [
+    pytest.param(case, options, id=f"{name}-{variant}")
+    for name, case in CASES.items()
+    for variant, options in case.variants.items()
+    if options.get("placement", "update") == "update"
+]
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def parameters(shapes: Any = SHAPES) -> list[torch.Tensor]:
+    return [normal(s, i, torch.float32).requires_grad_() for i, s in enumerate(shapes)]
+
+
+def stepped(optimizer: Any, params: list[torch.Tensor], steps: int = 3, scale: float = 1) -> None:
+    for step in range(steps):
+        for i, param in enumerate(params):
+            param.grad = scale * normal(param.shape, 100 * step + i, torch.float32)
+        optimizer.step()
+
+
+def everything(optimizer: Any, params: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Parameters and state buffers, copied."""
+    own = [v for p in params for v in optimizer.state[p].values() if isinstance(v, torch.Tensor)]
+    return [tensor.detach().clone() for tensor in (*params, *own)]
+
+
+@pytest.mark.parametrize(("case", "options"), FUSED)
+@pytest.mark.filterwarnings("ignore:law=")
+def test_any_number_of_threads_gives_the_same_bits(
+    case: Any, options: dict[str, Any], threads: Callable[[int], None]
+) -> None:
+    """A tensor of three pieces among small ones: on one thread, on two, and on three."""
+    results = []
+    for count in (1, 2, 3):
+        threads(count)
+        params = parameters()
+        optimizer = built(case, params, **options, fused=True)
+        stepped(optimizer, params)
+        results.append(everything(optimizer, params))
+    for other in results[1:]:
+        for one, two in zip(results[0], other, strict=True):
+            assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize(("case", "options"), FUSED)
+@pytest.mark.filterwarnings("ignore:law=")
+def test_memory_layouts_are_stepped_like_any_other(case: Any, options: dict[str, Any]) -> None:
+    """Transposed, channels-last and complex parameters, gradients in another layout."""
+
+    def ends(fused: bool | None) -> list[torch.Tensor]:
+        params = [
+            normal((6, 4), 1, torch.float32).t().detach().requires_grad_(),
+            normal((2, 3, 4, 5), 2, torch.float32)
+            .to(memory_format=torch.channels_last)
+            .requires_grad_(),
+            normal((7,), 3, torch.complex64).requires_grad_(),
+        ]
+        optimizer = built(case, params, **options, fused=fused)
+        for step in range(3):
+            params[0].grad = normal((4, 6), 10 + step, torch.float32)
+            params[1].grad = normal((2, 3, 4, 5), 20 + step, torch.float32)
+            params[2].grad = normal((7,), 30 + step, torch.complex64).conj()
+            optimizer.step()
+        return [param.detach() for param in params]
+
+    for one, other in zip(ends(True), ends(None), strict=True):
+        torch.testing.assert_close(one, other, rtol=2e-5, atol=2e-6)  # 2⁸ units of roundoff
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e38])
+def test_what_is_not_finite_goes_where_it_went(mode: str, bad: float) -> None:
+    """And a finite 1e38 leaves the moments finite."""
+    results = []
+    for fused in (None, True):
+        params = parameters([(4, 5), (3,)])
+        optimizer = RelativisticAdam(params, relativistic_mode=mode, fused=fused)
+        stepped(optimizer, params, 1)
+        params[0].grad[1, 2] = bad  # type: ignore[index]
+        optimizer.step()
+        results.append(everything(optimizer, params))
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=2e-5, atol=2e-6, equal_nan=True)
+    if bad == 1e38:
+        assert all(tensor.isfinite().all() for tensor in results[1])
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, 1e38])
+@pytest.mark.parametrize("options", [{}, {"weight_decay": 0.1}, {"max_step_grad": 2.0}])
+def test_gravity_is_left_as_finite_as_before(options: dict[str, Any], bad: float) -> None:
+    results = []
+    for fused in (None, True):
+        params = parameters([(4, 5), (3,)])
+        optimizer = Gravity(params, alpha=0.0, fused=fused, **options)
+        stepped(optimizer, params, 1)
+        params[0].grad[1, 2] = bad  # type: ignore[index]
+        optimizer.step()
+        results.append(everything(optimizer, params))
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=2e-5, atol=2e-6, equal_nan=True)
+
+
+@pytest.mark.parametrize("mode", ["global", "per_param"])
+@pytest.mark.parametrize(("eps", "scale"), [(1e-30, 1e-23), (1e3, 1e-20)])
+def test_norms_that_binary32_cannot_square_are_measured(
+    mode: str, eps: float, scale: float
+) -> None:
+    """û of 1e7 … 1e23, or 1e-23: its squares overflow or vanish."""
+    results = []
+    for fused in (None, True):
+        params = parameters([(40, 50)])
+        optimizer = RelativisticAdam(
+            params,
+            1.0,
+            betas=(0.5, 0.6),
+            eps=eps,
+            relativistic_mode=mode,
+            law="hard_clip",
+            fused=fused,
+        )
+        before = params[0].detach().clone()
+        stepped(optimizer, params, 1, scale)
+        results.append(params[0].detach() - before)
+    norms = [float(r.double().norm()) for r in results]
+    torch.testing.assert_close(results[0], results[1], rtol=2e-5, atol=1e-6)
+    assert norms[1] == pytest.approx(0.1 if eps < 1 else 0.0, rel=1e-3, abs=1e-15)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("unit", ["norm", "rms", "relative"])
+def test_limits_at_their_ends(mode: str, unit: str) -> None:
+    """A limit of 0 stops even what is not finite, but for the decay; ∞ is Adam."""
+    for limit, infinite in ((0.0, True), (0.0, False), (math.inf, False)):
+        results = []
+        for fused in (None, True):
+            params = parameters([(4, 5), (3,)])
+            optimizer = RelativisticAdamW(
+                params, relativistic_mode=mode, speed_unit=unit, fused=fused, weight_decay=0.1
+            )
+            optimizer.param_groups[0]["speed_limit"] = limit
+            stepped(optimizer, params, 1)
+            if infinite:
+                params[0].grad.fill_(math.inf)  # type: ignore[union-attr]
+                optimizer.step()
+            results.append([param.detach() for param in params])
+        for one, other in zip(*results, strict=True):
+            torch.testing.assert_close(one, other, rtol=2e-6, atol=2e-7)
+
+
+def test_groups_have_their_own_options_and_one_norm() -> None:
+    def ends(fused: bool | None) -> list[torch.Tensor]:
+        params = parameters([(30, 40), (50,), (7,)])
+        groups = [
+            {"params": params[:1], "lr": 0.1, "speed_unit": "rms", "law": "tanh"},
+            {"params": params[1:2], "speed_limit": 0.01, "speed_unit": "relative"},
+            {"params": params[2:], "relativistic_mode": "per_param", "speed_limit": math.inf},
+        ]
+        optimizer = RelativisticAdamW(groups, relativistic_mode="global", fused=fused)
+        stepped(optimizer, params)
+        return [param.detach() for param in params]
+
+    for one, other in zip(ends(True), ends(None), strict=True):
+        torch.testing.assert_close(one, other, rtol=2e-6, atol=2e-7)
+
+
+def test_a_checkpoint_goes_from_one_path_to_the_other() -> None:
+    """The optimizer that loads stays what it is: what can be had is a matter of the machine."""
+    params = parameters([(4, 5), (3,)])
+    one = RelativisticAdamW(params, fused=True, amsgrad=True)
+    stepped(one, params)
+    others = [copy.deepcopy(params) for _ in range(2)]
+    for fused, own in zip((None, True), others, strict=True):
+        optimizer = RelativisticAdamW(own, fused=fused, amsgrad=True)
+        optimizer.load_state_dict(one.state_dict())
+        assert optimizer.param_groups[0]["fused"] == fused
+        stepped(optimizer, own)
+    stepped(one, params)
+    for plain, fused, expected in zip(*others, params, strict=True):
+        assert torch.equal(fused, expected)
+        torch.testing.assert_close(plain, expected, rtol=2e-6, atol=2e-7)
+
+
+def test_gradients_that_are_replaced_freed_or_missing() -> None:
+    """No address is kept: another tensor at every step, some freed, some None."""
+    results = []
+    for fused in (None, True):
+        params = parameters([(64, 64), (100,)])
+        optimizer = RelativisticAdam(params, fused=fused)
+        for step in range(6):
+            for i, param in enumerate(params):
+                param.grad = None
+                if step % 3 != i:
+                    param.grad = normal(param.shape, 10 * step + i, torch.float32)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            normal((64, 64), 5)
+        results.append(everything(optimizer, params))
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=2e-6, atol=2e-7)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_fused_step_keeps_no_memory(mode: str) -> None:
+    """Of tensors none; of the table a few numbers per tensor and piece, which are NumPy's."""
+    params = [torch.zeros(1000, 1000, requires_grad=True) for _ in range(2)]
+    optimizer = RelativisticAdamW(params, relativistic_mode=mode, fused=True)
+    stepped(optimizer, params, 1)
+    with LiveBytes() as live:
+        optimizer.step()
+    assert live.peak == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="NOT CHECKED: a fork, which there is not here")
+def test_a_step_after_a_fork_has_threads_of_its_own(threads: Callable[[int], None]) -> None:
+    threads(2)
+    params = parameters([(700, 1000)])
+    optimizer = RelativisticAdam(params, fused=True)
+    stepped(optimizer, params)  # its last gradient is there for the child: torch's own threads,
+    with warnings.catch_warnings():  # which would draw another one, do not come through a fork
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads
+        child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            before = params[0].detach().numpy().copy()
+            optimizer.step()
+            moved = np.abs(params[0].detach().numpy() - before)
+            code = 0 if 0 < moved.max() < 1 else 2
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_what_torch_compiles_takes_the_other_path() -> None:
+    params, twins = parameters([(4, 5)]), parameters([(4, 5)])
+    optimizer, twin = RelativisticAdam(params, fused=True), RelativisticAdam(twins)
+    stepped(optimizer, params)
+    stepped(twin, twins)
+    with pytest.MonkeyPatch.context() as context:
+        context.setattr(torch.compiler, "is_compiling", lambda: True)
+        assert not optimizer._is_fused()
+    torch.testing.assert_close(params, twins, rtol=2e-6, atol=2e-7)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"capturable": True}, "`fused` and `capturable` cannot be `True` together"),
+        ({"telemetry": True}, "`fused` and `telemetry` cannot be `True` together"),
+        ({"foreach": True}, "`fused` and `foreach` cannot be `True` together"),
+        ({"differentiable": True}, "`fused` does not support `differentiable`"),
+        ({"placement": "gradient", "speed_limit": 1.0}, "expected placement='update'"),
+        ({"speed_limit": "auto"}, "expected speed_limit to be a number"),
+    ],
+)
+def test_options_without_a_kernel_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(RuntimeError, match=message):
+        RelativisticAdam(parameters([(3,)]), fused=True, **options)
+
+
+@pytest.mark.parametrize(
+    ("param", "message"),
+    [
+        (torch.zeros(3, dtype=torch.float64), "one is in torch.float64 on cpu"),
+        (torch.zeros(3, dtype=torch.bfloat16), "one is in torch.bfloat16 on cpu"),
+        (torch.zeros(3, device="meta"), "one is in torch.float32 on meta"),
+        (torch.zeros(4, 6)[:, ::2], r"one of shape \(4, 3\) has strides \(6, 2\)"),
+    ],
+)
+def test_parameters_without_a_kernel_are_refused(param: torch.Tensor, message: str) -> None:
+    """Also when they come later; the optimizer is as it was then."""
+    with pytest.raises(RuntimeError, match=message):
+        RelativisticAdam([param.requires_grad_()], fused=True)
+    optimizer = Gravity(parameters([(3,)]), fused=True)
+    with pytest.raises(RuntimeError, match=message):
+        optimizer.add_param_group({"params": [param]})
+    assert len(optimizer.param_groups) == 1
+    with pytest.raises(ValueError, match="fused=None in a group: expected that of the first"):
+        optimizer.add_param_group({"params": [torch.zeros(2)], "fused": None})
+
+
+def test_without_numba_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(RuntimeError, match=r"needs Numba.*pip install 'subluminal\[cpu\]'"):
+        RelativisticAdam(parameters([(3,)]), fused=True)
+
+
+def test_pieces_cover_every_entry_once() -> None:
+    counts = [0, 1, cpu.PIECE, cpu.PIECE + 1, 3 * cpu.PIECE]
+    work = cpu._pieces(counts)
+    for t, count in enumerate(counts):
+        own = work[work[:, 0] == t]
+        assert own[0, 1] == 0
+        assert own[-1, 2] == count
+        np.testing.assert_array_equal(own[1:, 1], own[:-1, 2])
+    assert cpu.PIECE % cpu_kernels.BLOCK == 0

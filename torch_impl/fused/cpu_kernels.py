@@ -1,0 +1,408 @@
+"""Whole steps for binary32 tensors on the CPU, compiled by Numba.
+
+A model is a table of addresses, one row per kind of tensor, one column per tensor. Notation: p the
+parameter, g its gradient, m and v the moments, x the largest v so far; r the ratio of a norm to the
+limit c; û = m/(√v̂ + ε), of which the proposed update is the η/(1 − β₁ᵗ)-fold.
+
+LLVM vectorises a loop if a division has no check for 0 (``error_model="numpy"``), the loop runs
+over a view of its block, and the terms of a sum may change places, in spans of 2,048 terms of
+binary32 that are added up in binary64. Conditions on options leave the loops when they are
+compiled. NaN and infinities are not assumed away.
+"""
+
+import math
+
+import numba
+import numpy as np
+from numba import types
+from numba.extending import intrinsic
+
+compiled = numba.njit(
+    error_model="numpy", fastmath={"reassoc", "contract", "nsz"}, nogil=True, cache=True
+)
+
+BLOCK = 16384
+"""Entries whose part of a norm is one term, so that it does not depend on the number of threads."""
+
+SPAN = 2048
+"""Entries that are summed in binary32."""
+
+NEWTONIAN, SMOOTH_SQRT, TANH, HARD_CLIP, PUBLISHED, PIECEWISE = range(6)
+NORM, RMS, RELATIVE = range(3)
+
+PARAM, GRAD, FIRST, SECOND, LARGEST, STEP = range(6)
+"""Rows of a table; Gravity's velocity is in that of the first moment."""
+
+ROOT, RATE, LIMIT = range(3)
+"""Rows of the numbers of tensors: 1/√(1 − β₂ᵗ), η/(1 − β₁ᵗ), c."""
+
+SCALE, WEIGHT = range(2)
+"""Rows of the numbers of tensors in Gravity: G or m, β̂."""
+
+_f = np.float32
+_TINY, _LARGEST = np.finfo(_f).tiny, np.finfo(_f).max
+_LARGEST_WITH_SQUARE = _f(2.0**63)
+_FLOOR = 1e-3
+
+
+def _pointer(kind):
+    """Return what makes a pointer of an address."""
+
+    @intrinsic
+    def pointer(_context, _address):
+        def generate(context, builder, signature, arguments):
+            return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+        return types.CPointer(kind)(types.int64), generate
+
+    return pointer
+
+
+_floats, _whole = _pointer(types.float32), _pointer(types.int32)
+
+
+@compiled
+def _view(address, low, count):
+    """Return ``count`` entries from the entry ``low`` on."""
+    return numba.carray(_floats(address + 4 * low), count)
+
+
+@compiled
+def _bits(address, low, count):
+    """Return the same as whole numbers."""
+    return numba.carray(_whole(address + 4 * low), count)
+
+
+@compiled
+def _gain(law, ratio):
+    """Return φ(r), in binary64; NaN for NaN."""
+    if law == NEWTONIAN:
+        return 1.0
+    if ratio < 1.0:
+        if law == SMOOTH_SQRT:
+            return 1.0 / math.sqrt(1.0 + ratio * ratio)
+        if law == TANH:
+            return math.tanh(ratio) / ratio if ratio > 0.0 else 1.0
+        if law == PUBLISHED:
+            return math.sqrt((1.0 - ratio) * (1.0 + ratio))
+        if law == PIECEWISE:
+            return 1.0 / ((1.0 - ratio) * (1.0 + ratio))
+        return 1.0
+    inverse = 1.0 / ratio
+    if law == SMOOTH_SQRT:
+        return inverse / math.sqrt(1.0 + inverse * inverse)
+    if law == HARD_CLIP:
+        return inverse
+    return inverse * math.tanh(ratio)
+
+
+@compiled
+def _limited(law, x, c):
+    """Return an entry limited by itself: q = min(|x|, c)/max(|x|, c), in `Law.limit_entries`."""
+    size = abs(x)
+    slow = size if size <= c or size != size else c  # noqa: PLR0124
+    fast = c if size <= c else size
+    quotient = slow / fast
+    if law == SMOOTH_SQRT:
+        result = slow / np.sqrt(_f(1.0) + quotient * quotient)
+    elif law == HARD_CLIP:
+        result = slow
+    elif size < c and law == TANH:
+        result = slow * (_f(math.tanh(quotient)) / quotient) if quotient > 0 else slow
+    elif size < c and law == PUBLISHED:
+        result = slow * np.sqrt((_f(1.0) - quotient) * (_f(1.0) + quotient))
+    elif size < c and law == PIECEWISE:
+        result = slow / ((_f(1.0) - quotient) * (_f(1.0) + quotient))
+    else:
+        result = slow * _f(math.tanh(_f(1.0) / max(quotient, _f(1.0 / 32.0))))
+    return np.copysign(result, x)
+
+
+@compiled
+def _toward_zero(c):
+    """Return the largest number of binary32 that is at most c ≥ 0."""
+    narrow = min(_f(c), _LARGEST)
+    return narrow if narrow <= c else np.nextafter(narrow, _f(0.0))
+
+
+@compiled
+def _moments(g, p, m, v, adam):
+    """Return the next moments of an entry: its gradient with penalty, signed, and saturated."""
+    d = g * adam.sign
+    if adam.penalty != 0:
+        d += adam.penalty * p
+    nothing = d * _f(0.0)  # NaN for what is not finite
+    d = _LARGEST_WITH_SQUARE if d > _LARGEST_WITH_SQUARE else d
+    d = -_LARGEST_WITH_SQUARE if d < -_LARGEST_WITH_SQUARE else d
+    d += nothing
+    return adam.beta1 * m + adam.rest1 * d, adam.beta2 * v + adam.rest2 * d * d
+
+
+@compiled
+def _advance(table, t, low, high, adam, root):
+    """Advance the moments of a block and return its Σû²."""
+    total = 0.0
+    for start in range(low, high, SPAN):
+        count = min(SPAN, high - start)
+        p, g = _view(table[PARAM, t], start, count), _view(table[GRAD, t], start, count)
+        m, v = _view(table[FIRST, t], start, count), _view(table[SECOND, t], start, count)
+        x = _view(table[LARGEST, t], start, count)
+        part = _f(0.0)
+        for i in range(count):
+            first, second = _moments(g[i], p[i], m[i], v[i], adam)
+            m[i] = first
+            v[i] = second
+            if adam.amsgrad:
+                second = x[i] if x[i] > second else second
+                x[i] = second
+            u = first / (np.sqrt(second) * root + adam.eps)
+            part += u * u
+        total += part
+    return total
+
+
+@compiled
+def _apply(table, t, low, high, adam, root, factor):
+    """Write p − (factor·û + decay·p) in a block whose moments are advanced."""
+    count = high - low
+    p, m = _view(table[PARAM, t], low, count), _view(table[FIRST, t], low, count)
+    v = _view(table[LARGEST if adam.amsgrad else SECOND, t], low, count)
+    for i in range(count):
+        u = m[i] / (np.sqrt(v[i]) * root + adam.eps)
+        p[i] -= factor * u + adam.decay * p[i]
+
+
+@compiled
+def _stop(table, t, low, high, adam):
+    """Write p − decay·p: where the limit is 0 nothing else is applied, whatever is proposed."""
+    p = _view(table[PARAM, t], low, high - low)
+    for i in range(high - low):
+        p[i] -= adam.decay * p[i]
+
+
+@compiled
+def _advance_and_limit(table, t, low, high, adam, root, rate, c):
+    """Advance a block and limit its entries, each by itself."""
+    count = high - low
+    p, g = _view(table[PARAM, t], low, count), _view(table[GRAD, t], low, count)
+    m, v = _view(table[FIRST, t], low, count), _view(table[SECOND, t], low, count)
+    x = _view(table[LARGEST, t], low, count)
+    for i in range(count):
+        first, second = _moments(g[i], p[i], m[i], v[i], adam)
+        m[i] = first
+        v[i] = second
+        if adam.amsgrad:
+            second = x[i] if x[i] > second else second
+            x[i] = second
+        u = rate * (first / (np.sqrt(second) * root + adam.eps))
+        limit = c
+        if adam.unit == RELATIVE:
+            limit = c * max(abs(p[i]), _f(_FLOOR))
+        p[i] -= _limited(adam.law, u, limit) + adam.decay * p[i]
+
+
+@compiled
+def _wide_square(address, low, high):
+    """Return Σx² in binary64."""
+    total = 0.0
+    x = _view(address, low, high - low)
+    for i in range(high - low):
+        total += np.float64(x[i]) * np.float64(x[i])
+    return total
+
+
+@compiled
+def _exact_square(table, t, low, high, adam, root):
+    """Return Σû² in binary64, for what binary32 cannot sum."""
+    count, total = high - low, 0.0
+    m = _view(table[FIRST, t], low, count)
+    v = _view(table[LARGEST if adam.amsgrad else SECOND, t], low, count)
+    for i in range(count):
+        u = np.float64(m[i]) / (np.sqrt(v[i]) * root + adam.eps)
+        total += u * u
+    return total
+
+
+@compiled
+def begin(table, adam, numbers):
+    """Count a step for every tensor; fill in its 1/√(1 − β₂ᵗ), η/(1 − β₁ᵗ) and c."""
+    for t in range(table.shape[1]):
+        counter = _view(table[STEP, t], 0, 1)
+        counter[0] += _f(1.0)
+        step = np.float64(counter[0])
+        numbers[ROOT, t] = 1.0 / math.sqrt(1.0 - adam.wide_beta2**step)
+        numbers[RATE, t] = adam.lr / (1.0 - adam.wide_beta1**step)
+        share = min(1.0, step / adam.warmup) if adam.warmup > 0.0 else 1.0
+        numbers[LIMIT, t] = adam.limit * share
+
+
+@compiled
+def factor(adam, square, theta, count, rate, c):
+    """Return what û is to be multiplied with, in binary32.
+
+    ``square`` is ‖u‖² of the block, ``theta`` its ‖θ‖² and ``count`` its number of entries.
+    """
+    if adam.law == NEWTONIAN or c == math.inf:
+        return _f(rate)
+    norm, limit = math.sqrt(square), c
+    if adam.unit != NORM:
+        norm /= math.sqrt(max(count, 1.0))
+    if adam.unit == RELATIVE:
+        limit = c * max(math.sqrt(theta / max(count, 1.0)), _FLOOR)
+    return _f(rate * _gain(adam.law, norm / limit))
+
+
+@compiled
+def measure(table, work, adam, numbers, squares, thetas):
+    """Advance pieces, and limit them if entries are limited by themselves; else measure them.
+
+    A piece is a tensor, its first entry and its end; ``squares`` takes Σu², ``thetas`` Σθ².
+    """
+    for k in range(work.shape[0]):
+        t, low, high = work[k, 0], work[k, 1], work[k, 2]
+        root, rate = _f(numbers[ROOT, t]), numbers[RATE, t]
+        if adam.entries:
+            c = numbers[LIMIT, t]
+            if c == 0.0:
+                for start in range(low, high, BLOCK):
+                    _advance(table, t, start, min(start + BLOCK, high), adam, root)
+                _stop(table, t, low, high, adam)
+            elif c == math.inf or adam.law == NEWTONIAN:
+                for start in range(low, high, BLOCK):
+                    end = min(start + BLOCK, high)
+                    _advance(table, t, start, end, adam, root)
+                    _apply(table, t, start, end, adam, root, _f(rate))
+            else:
+                narrow = _toward_zero(c)
+                _advance_and_limit(table, t, low, high, adam, root, _f(rate), narrow)
+            continue
+        total = 0.0
+        for start in range(low, high, BLOCK):
+            end = min(start + BLOCK, high)
+            square = _advance(table, t, start, end, adam, root)
+            if not 1e-25 < square < 1e35:  # beyond, binary32 loses terms
+                square = _exact_square(table, t, start, end, adam, root)
+            total += square
+        squares[k] = rate * rate * total
+        if adam.weighs:
+            thetas[k] = _wide_square(table[PARAM, t], low, high)
+
+
+@compiled
+def finish(table, work, adam, numbers, factors):
+    """Apply the updates of pieces, the last first: its moments are still at hand."""
+    for k in range(work.shape[0] - 1, -1, -1):
+        t, low, high = work[k, 0], work[k, 1], work[k, 2]
+        if numbers[LIMIT, t] == 0.0 and adam.law != NEWTONIAN:
+            _stop(table, t, low, high, adam)
+            continue
+        blocks = (high - low + BLOCK - 1) // BLOCK
+        for j in range(blocks - 1, -1, -1):
+            start = low + j * BLOCK
+            end = min(start + BLOCK, high)
+            _apply(table, t, start, end, adam, _f(numbers[ROOT, t]), factors[k])
+
+
+@compiled
+def factors_of_tensors(work, firsts, adam, numbers, squares, thetas, factors):
+    """Store what the û of each tensor's pieces is to be multiplied with.
+
+    The pieces of the i-th tensor are those from ``firsts[i]`` to ``firsts[i + 1]``.
+    """
+    for i in range(firsts.shape[0] - 1):
+        t, square, theta, count = work[firsts[i], 0], 0.0, 0.0, 0
+        for k in range(firsts[i], firsts[i + 1]):
+            square += squares[k]
+            theta += thetas[k]
+            count += work[k, 2] - work[k, 1]
+        one = factor(adam, square, theta, count, numbers[RATE, t], numbers[LIMIT, t])
+        factors[firsts[i] : firsts[i + 1]] = one
+
+
+@compiled
+def whole(table, work, firsts, adam, numbers, squares, thetas, factors):
+    """Step tensors one after the other, so that each is still at hand when it is applied."""
+    for i in range(firsts.shape[0] - 1):
+        a, b = firsts[i], firsts[i + 1]
+        own, ends = work[a:b], firsts[i : i + 2] - a
+        measure(table, own, adam, numbers, squares[a:b], thetas[a:b])
+        if not adam.entries:
+            factors_of_tensors(own, ends, adam, numbers, squares[a:b], thetas[a:b], factors[a:b])
+            finish(table, own, adam, numbers, factors[a:b])
+
+
+@compiled
+def peaks(table, work, gravity, largest):
+    """Store max|g| of pieces, with its penalty; NaN if there is one."""
+    one = np.zeros(1, np.int32)
+    for k in range(work.shape[0]):
+        t, low, high = work[k, 0], work[k, 1], work[k, 2]
+        if gravity.penalty == 0:
+            # As whole numbers the bits of |g| are in its order, those of NaN beyond those of ∞.
+            bits, most = _bits(table[GRAD, t], low, high - low), np.int32(0)
+            for i in range(high - low):
+                size = np.int32(bits[i] & np.int32(0x7FFFFFFF))
+                most = size if size > most else most
+            one[0] = most
+            largest[k] = one.view(np.float32)[0]
+            continue
+        g, p = _view(table[GRAD, t], low, high - low), _view(table[PARAM, t], low, high - low)
+        peak, undefined = _f(0.0), False
+        for i in range(high - low):
+            size = abs(g[i] * gravity.sign + gravity.penalty * p[i])
+            undefined |= size != size  # noqa: PLR0124
+            peak = size if size > peak else peak
+        largest[k] = math.nan if undefined else peak
+
+
+@compiled
+def begin_gravity(table, gravity, numbers):
+    """Count a step for every tensor and fill in its β̂."""
+    for t in range(table.shape[1]):
+        counter = _view(table[STEP, t], 0, 1)
+        counter[0] += _f(1.0)
+        clock = np.float64(counter[0]) - 1.0 + gravity.initial_step
+        numbers[WEIGHT, t] = (gravity.beta * clock + 1.0) / (clock + 2.0)
+
+
+@compiled
+def scales_of_tensors(work, firsts, gravity, numbers, largest):
+    """Store each tensor's G = max|g|, or m = κ·max|g|, kept finite and, as m, above 0."""
+    for i in range(firsts.shape[0] - 1):
+        peak = _f(0.0)
+        for k in range(firsts[i], firsts[i + 1]):
+            peak = largest[k] if not largest[k] <= peak else peak
+        if gravity.relative:
+            peak = peak * gravity.kappa
+            peak = _TINY if peak < _TINY else peak
+        numbers[SCALE, work[firsts[i], 0]] = _LARGEST if peak > _LARGEST else peak
+
+
+@compiled
+def whole_gravity(table, work, firsts, gravity, numbers, largest):
+    """Step tensors one after the other."""
+    for i in range(firsts.shape[0] - 1):
+        a, b = firsts[i], firsts[i + 1]
+        peaks(table, work[a:b], gravity, largest[a:b])
+        scales_of_tensors(work[a:b], firsts[i : i + 2] - a, gravity, numbers, largest[a:b])
+        advance_gravity(table, work[a:b], gravity, numbers)
+
+
+@compiled
+def advance_gravity(table, work, gravity, numbers):
+    """Advance the velocity and the parameter of pieces, the last first."""
+    for k in range(work.shape[0] - 1, -1, -1):
+        t, low, high = work[k, 0], work[k, 1], work[k, 2]
+        count = high - low
+        p, g = _view(table[PARAM, t], low, count), _view(table[GRAD, t], low, count)
+        v = _view(table[FIRST, t], low, count)
+        scale, weight = _f(numbers[SCALE, t]), _f(numbers[WEIGHT, t])
+        rest = _f(1.0 - numbers[WEIGHT, t])
+        for i in range(count):
+            d = g[i] * gravity.sign
+            if gravity.penalty != 0:
+                d += gravity.penalty * p[i]
+            quotient = d / scale if gravity.relative else d * scale
+            velocity = weight * v[i] + rest * (d / (_f(1.0) + quotient * quotient))
+            v[i] = velocity
+            p[i] -= gravity.lr * velocity
