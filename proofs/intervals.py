@@ -7,21 +7,23 @@ shown in three ranges that meet:
   that all terms share are taken out, so that a margin that is 0 at 0 can be decided.
 - Between, by bisection.
 - From `FAR` on with y = 1/r and E = e^(−2r) = εy⁴, where 0 < ε ≤ 3/2 because e^(2r) ≥ (2r)⁴/24;
-  T = (1 − E)/(1 + E). There a fact gives its margin with y and ε, divided by what is positive.
+  T = (1 − E)/(1 + E). There a fact gives its margin with y and ε, times a positive scale; that it
+  is the same margin is checked at more places than the degree of these polynomials.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 from flint import arb, arb_poly, arb_series, ctx
 
 from .outcome import FAILS, STANDS, Outcome
 
-Margin = Callable[[Any, Any], Any]
-
 NEAR, FAR, BITS, NARROWEST, PIECES = 0.25, 8.0, 80, 2.0**-20, 512
+PLACES = [FAR * 1.25**k for k in range(20)]
+
+Margin = Callable[[Any, Any], Any]
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,16 @@ class Fact:
     margin
         From r and T, which are intervals or polynomials.
     tail
-        The same from y = 1/r and ε, over what is positive.
+        From y = 1/r and ε, the same times a scale.
+    scale
+        That scale, positive for y > 0.
     mutants
         By name, margins that are negative somewhere.
     """
 
     margin: Margin
     tail: Margin
+    scale: Margin
     mutants: Mapping[str, Margin]
 
 
@@ -52,22 +57,26 @@ _CLOSE = arb("0.0737")
 FACTS: Mapping[str, Fact] = {
     "tanh-below-identity": Fact(
         lambda r, tanh: r - tanh,
-        lambda y, e: 1 - y * _tanh_far(y, e),  # times y
+        lambda y, e: 1 - y * _tanh_far(y, e),
+        lambda y, _e: y,
         {"below 99 %": lambda r, tanh: 99 * r - 100 * tanh},
     ),
     "tanh-cubic-error": Fact(
         lambda r, tanh: r * r * r - 3 * (r - tanh),
-        lambda y, e: 1 - 3 * y**2 * (1 - y * _tanh_far(y, e)),  # times y³
+        lambda y, e: 1 - 3 * y**2 * (1 - y * _tanh_far(y, e)),
+        lambda y, _e: y**3,
         {"r³/4": lambda r, tanh: r * r * r - 4 * (r - tanh)},
     ),
     "tanh-above-smooth-sqrt": Fact(
         lambda r, tanh: tanh * tanh * (1 + r * r) - r * r,
-        lambda y, e: (1 - e * y**4) ** 2 - 4 * e * y**2,  # times y²/(1 + E)²
+        lambda y, e: (1 - e * y**4) ** 2 - 4 * e * y**2,
+        lambda y, e: (1 + e * y**4) ** 2,
         {"above it by 1 %": lambda r, tanh: 100 * tanh * tanh * (1 + r * r) - 101 * r * r},
     ),
     "tanh-near-smooth-sqrt": Fact(
         lambda r, tanh: _CLOSE - tanh + r / (1 + r * r).sqrt(),
         lambda y, e: _CLOSE - _tanh_far(y, e) + 1 / (1 + y**2).sqrt(),
+        lambda _y, _e: arb(1),
         {"0.0736": lambda r, tanh: arb("0.0736") - tanh + r / (1 + r * r).sqrt()},
     ),
 }
@@ -86,7 +95,17 @@ def _holds(fact: Fact) -> bool:
     ctx.prec, ctx.cap = BITS, 6
     near = _between(fact.margin, 0, NEAR) or _next_to_zero(fact.margin)
     beyond = fact.tail(_interval(0, 1 / FAR), _interval(0, 1.5))
-    return near and _between(fact.margin, NEAR, FAR) and bool(beyond > 0)
+    between = _between(fact.margin, NEAR, FAR)
+    return near and between and bool(beyond > 0) and all(map(partial(_agrees, fact), PLACES))
+
+
+def _agrees(fact: Fact, place: float) -> bool:
+    """Return whether the tail is the margin times its scale at a ratio, to 40 bits."""
+    ctx.prec = 3 * BITS  # of which large ratios cancel some
+    r = arb(place)
+    y, e = 1 / r, (-2 * r).exp() * r**4
+    one, other = fact.margin(r, r.tanh()) * fact.scale(y, e), fact.tail(y, e)
+    return bool(abs(one - other) < 2.0**-40)
 
 
 def _interval(low: float, high: float) -> Any:

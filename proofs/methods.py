@@ -48,7 +48,7 @@ METHODS: Mapping[str, Method] = {
     ),
     "cvc5": Method(
         DEFAULT,
-        polynomials.FORMULAS,
+        polynomials.TWICE,
         _by_id(polynomials.decide_by_cvc5),
         "cvc5's decision procedure for polynomials",
     ),
@@ -64,11 +64,11 @@ METHODS: Mapping[str, Method] = {
         _by_id(bits.decide),
         "z3's model of IEEE 754 and its SAT solver",
     ),
-    "every 16-bit input": Method(
+    "NumPy": Method(
         DEFAULT,
         enumeration.SWEEPS,
         _by_id(enumeration.decide),
-        "NumPy, ml_dtypes and the processor, as they are where it runs",
+        "NumPy, ml_dtypes and the processor, as they are where it runs, on every 16-bit input",
     ),
     "Coq": Method(
         DEEP,
@@ -82,11 +82,11 @@ METHODS: Mapping[str, Method] = {
         record.decide,
         "Coq's kernel, its axioms, and Gappa's translation of the statement",
     ),
-    "every 32-bit input": Method(
+    "C": Method(
         EXHAUSTIVE,
         exhaustive.EXPECTATIONS,
         _by_id(exhaustive.decide),
-        "the C compiler, libm and the processor, as the report names them",
+        "the C compiler, libm and the processor that the report names, on every 32-bit input",
     ),
 }
 """Methods by name."""

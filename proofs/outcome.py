@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+IN_RECORD = "stands in the record"
+"""The note of what was checked elsewhere, by sources that have not changed since."""
+
 STANDS, FAILS, NO_ANSWER, NOT_CHECKED = "stands", "fails", "no answer", "not checked here"
 
 

@@ -107,6 +107,24 @@ def test_the_term_proved_is_gravitys(exponent: int, foreach: bool) -> None:
     assert (np.abs(velocity) <= np.abs(g)).all()
 
 
+@pytest.mark.parametrize("path", ["single", "foreach", "capturable"])
+@pytest.mark.parametrize("exponent", [-100, -30, -1, 0, 10, 25, 60])
+def test_the_weighted_term_proved_is_gravitys(exponent: int, path: str) -> None:
+    """At t = 1 with V₀ = 0 the velocity is what is added to β̂·V, for w = 1 − β̂ = 1.1/3."""
+    g = (np.random.default_rng(exponent + 200).standard_normal(1000) * 2.0**exponent).astype("f4")
+    param = torch.nn.Parameter(torch.zeros(1000))
+    options: Any = {"foreach": path == "foreach", "capturable": path == "capturable"}
+    optimizer = Gravity([param], alpha=0.0, **options)
+    param.grad = torch.from_numpy(g.copy())
+    optimizer.step()
+    kernel = kernels.zeta_over_weight if path == "capturable" else kernels.weighted_zeta
+    weight = np.float32(1 - (0.9 + 1) / 3)
+    with np.errstate(all="ignore"):
+        expected = kernel(Arrays(g.dtype), g, np.max(np.abs(g)), weight) + np.float32(0)
+    assert_same_bits(optimizer.state[param]["v"].numpy(), expected)
+    assert (np.abs(expected) <= np.abs(g)).all()
+
+
 class Flushed(Arrays):
     """Arrays whose subnormal results become zeros of their sign."""
 

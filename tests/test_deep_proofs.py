@@ -53,6 +53,15 @@ def test_a_word_that_leaves_something_unproved_is_caught(word: str, tmp_path: Pa
         check.refuse_unproved(source)
 
 
+def test_what_changes_how_statements_are_read_is_caught(tmp_path: Path) -> None:
+    source = tmp_path / "Planted.v"
+    source.write_text("Local Notation u := 1.\n", encoding="utf-8")
+    check.refuse_unproved(source)
+    source.write_text('Notation "x < y" := (x <= y) : R_scope.\n', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"Planted.v has \['Notation'\]"):
+        check.refuse_unproved(source)
+
+
 def test_printed_axioms_are_read() -> None:
     printed = """Warning: something
 Axioms:
@@ -61,13 +70,14 @@ ClassicalDedekindReals.sig_forall_dec
 Classical_Prop.classic : forall P : Prop, P \\/ ~ P
 Closed under the global context
 Axioms:
+wrong is assumed to be guarded.
 functional_extensionality_dep
   : forall f g
 """
     assert check.axioms_in(printed) == [
         ["ClassicalDedekindReals.sig_forall_dec", "Classical_Prop.classic"],
         [],
-        ["functional_extensionality_dep"],
+        ["wrong is assumed to be guarded.", "functional_extensionality_dep"],
     ]
 
 
@@ -122,6 +132,11 @@ def test_planted_falsehoods_are_refused_by_coq_and_gappa(
     monkeypatch.setattr(check, "GAPPA", tmp_path)
     with pytest.raises(subprocess.CalledProcessError):
         check._bound(replace(bound, gappa=bound.gappa.replace("1.639128e-7", "1.5e-7")))
+    hint = re.sub(r"\(d0 - D\) / D -> .*\n.*\n", "s -> S { D <> 0, Q <> 0 };\n", tight)
+    assert hint != tight
+    (tmp_path / "kernel-rounding.g").write_text(hint, encoding="utf-8")
+    with pytest.raises(subprocess.CalledProcessError):  # what Gappa is told has to be proved
+        check._bound(bound)
 
 
 def test_missing_packages_without_apt_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,9 +150,7 @@ REPORT = exhaustive.recorded()
 
 def test_the_enumeration_is_of_these_kernels_and_of_every_number() -> None:
     assert REPORT is not None, "the kernels have changed: run `make enumerate`"
-    cases = [(row["kernel"], len(str(row["c"]))) for row in REPORT["sweeps"]]
-    assert len(cases) == sum(map(len, exhaustive.LIMITS.values()))
-    assert all(row["inputs"] == 2**32 - 2 * 2**23 for row in REPORT["sweeps"])  # all but ±∞, NaN
+    assert exhaustive._is_whole(REPORT)
     for name, expectation in exhaustive.EXPECTATIONS.items():
         assert exhaustive.stands(expectation, REPORT), name
 
@@ -157,6 +170,8 @@ def test_an_enumeration_that_finds_something_else_does_not_stand(
     assert not exhaustive.stands(limited, with_counts("smooth", beyond_limit=1))
     assert not exhaustive.stands(limited, with_counts("naive", beyond_limit=0))
     assert not exhaustive.stands(vanishing, with_counts("naive", vanished=0))
+    assert not exhaustive.stands(limited, with_counts("smooth", inputs=1))
+    assert not exhaustive.stands(limited, {**REPORT, "sweeps": REPORT["sweeps"][1:]})
     monkeypatch.setattr(exhaustive, "recorded", lambda: with_counts("smooth", amplified=1))
     assert exhaustive.decide("torch-kernel-in-binary32").status == FAILS
     monkeypatch.setattr(exhaustive, "recorded", lambda: None)

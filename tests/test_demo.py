@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,13 @@ def test_the_demo_writes_and_prints_everything(
 def test_the_texts_show_the_committed_results(name: str) -> None:
     text = (readme.ROOT / name).read_text(encoding="utf-8")
     assert readme.filled(text, readme.TEXTS[name]()) == text, "run `make readme`"
+
+
+@pytest.mark.parametrize("name", readme.TEXTS)
+def test_every_row_of_a_table_has_the_cells_of_its_head(name: str) -> None:
+    for block in readme.TEXTS[name]().values():
+        rows = [re.sub(r"\\\|", "", line).count("|") for line in block.splitlines()]
+        assert len(set(rows)) <= 1
 
 
 def test_the_committed_results_are_of_the_whole_demo() -> None:

@@ -31,6 +31,21 @@ def test_speed_at_chosen_ratios(key: str) -> None:
     np.testing.assert_allclose(speeds, SPEEDS[key], rtol=1e-5)
 
 
+@given(strategies.ratios(math.inf))
+def test_the_bounded_laws_are_ordered(ratio: float) -> None:
+    """smooth_sqrt ≤ tanh ≤ hard_clip ≤ r, by less than 0.0737, and 1 − ρ ≤ 1/(2r²); to 4 ulp."""
+    smooth, tanh, clipped = (
+        float(LAWS[key].speed(ratio)) for key in ("smooth_sqrt", "tanh", "hard_clip")
+    )
+    ulps = 4 * 2.0**-53
+    assert smooth <= tanh * (1 + ulps)
+    assert tanh <= clipped * (1 + ulps)
+    assert clipped <= ratio
+    assert tanh - smooth < 0.0737
+    if ratio > 1e-100:
+        assert 1 - smooth <= 0.5 / ratio / ratio + ulps
+
+
 @pytest.mark.parametrize("key", LAWS)
 def test_gain_keeps_the_shape_of_the_ratio(key: str) -> None:
     assert LAWS[key].gain(0.5).shape == ()

@@ -21,10 +21,10 @@ from proofs.__main__ import main
 from proofs.check import Verdict, check
 from proofs.entry import Entry
 from proofs.floats import bits, enumeration
-from proofs.intervals import FACTS, Fact
+from proofs.intervals import FACTS
 from proofs.intervals import decide as decide_by_arb
 from proofs.methods import DEFAULT, METHODS
-from proofs.outcome import FAILS, NO_ANSWER, NOT_CHECKED, STANDS, Outcome
+from proofs.outcome import FAILS, IN_RECORD, NO_ANSWER, NOT_CHECKED, STANDS, Outcome
 from proofs.reals import claims, laws, polynomials
 from proofs.reals.formulas import Formula, is_met
 from proofs.reals.solvers import by_cvc5, by_z3
@@ -39,14 +39,13 @@ ELSEWHERE = [name for name in ENTRIES if name not in HERE]
 
 @pytest.mark.parametrize("name", HERE)
 def test_an_entry_stands(name: str) -> None:
-    """Every method that runs here says so but for cvc5 on one; every mutant is false somewhere."""
+    """Every method that runs here says so; every mutant is false somewhere."""
     entry = ENTRIES[name]
     verdict = check(entry)
     assert not verdict.fails, verdict
     for method, outcome in verdict.outcomes.items():
         if METHODS[method].tier == DEFAULT:
-            silent = method == "cvc5" and name in polynomials.NO_SECOND_ANSWER
-            assert outcome.status == (NO_ANSWER if silent else STANDS), method
+            assert outcome.status == STANDS, method
         else:
             assert outcome.status == NOT_CHECKED, method
     found = [o.counterexamples for o in verdict.outcomes.values() if o.counterexamples]
@@ -59,7 +58,7 @@ def test_what_is_not_checked_here_is_said_to_be_so(name: str) -> None:
     """And it stands in its committed record, which is of these sources."""
     verdict = check(ENTRIES[name])
     assert verdict.status == NOT_CHECKED
-    assert all("stands in the re" in outcome.note for outcome in verdict.outcomes.values())
+    assert all(outcome.note == IN_RECORD for outcome in verdict.outcomes.values())
 
 
 def test_every_claim_of_a_law_is_an_entry() -> None:
@@ -207,10 +206,11 @@ def test_planted_falsehoods_about_tanh_are_caught(monkeypatch: pytest.MonkeyPatc
     """Next to 0, between, far off, and with a mutant that is true."""
     sound = FACTS["tanh-below-identity"]
     planted = {
-        "near": Fact(lambda r, t: 99 * r - 100 * t + r**4, sound.tail, sound.mutants),
-        "between": Fact(lambda r, t: (r - t) * (r - 3), sound.tail, sound.mutants),
-        "far": Fact(sound.margin, lambda y, _e: y - 1, sound.mutants),
-        "blunt": Fact(sound.margin, sound.tail, {"true": lambda r, t: 2 * r - t}),
+        "near": replace(sound, margin=lambda r, t: 99 * r - 100 * t + r**4),
+        "between": replace(sound, margin=lambda r, t: (r - t) * (r - 3)),
+        "far": replace(sound, tail=lambda y, _e: y - 1),
+        "another tail": replace(sound, margin=lambda r, t: (r - t) * (20 - r)),
+        "blunt": replace(sound, mutants={"true": lambda r, t: 2 * r - t}),
     }
     for name, fact in planted.items():
         monkeypatch.setitem(FACTS, name, fact)
@@ -323,7 +323,7 @@ def test_the_command_prints_every_entry_and_counts_what_does_not_stand(
     def quick(entry: Entry) -> Verdict:
         stands = entry.id != "running-coefficient"
         here = Outcome(STANDS if stands else FAILS, counterexamples={"mutant": {"x": 1.0}})
-        elsewhere = Outcome(NOT_CHECKED, note="stands in the record")
+        elsewhere = Outcome(NOT_CHECKED, note=IN_RECORD)
         tiers = {name: METHODS[name].tier == DEFAULT for name in entry.methods}
         return Verdict(entry, {n: here if t else elsewhere for n, t in tiers.items()}, 0.0)
 
@@ -338,7 +338,7 @@ def test_the_command_prints_every_entry_and_counts_what_does_not_stand(
 
 def test_nothing_that_is_not_checked_passes_for_proved() -> None:
     entry = ENTRIES["smooth-sqrt-bounded-in-n"]
-    standing, silent = Outcome(STANDS), Outcome(NOT_CHECKED, note="stands in the record")
+    standing, silent = Outcome(STANDS), Outcome(NOT_CHECKED, note=IN_RECORD)
     verdict = Verdict(entry, {"z3": standing, "cvc5": standing, "Coq": silent}, 0.0)
     assert verdict.status == "proved by z3, cvc5"
     assert verdict.elsewhere == "Coq: not checked here, stands in the record"

@@ -135,6 +135,15 @@ def test_velocity_stays_below_its_start_and_the_supremum_of_zeta(
         assert abs(states[0].velocity[0]) <= bound
 
 
+def test_zeta_keeps_the_order_of_gentle_gradients() -> None:
+    """Of entries up to 1/G: the term of gG = 1 is the largest, and the others are in order."""
+    for largest in (1e-3, 0.5, 1.0, 7.0, 1e4):
+        below = np.linspace(0, 1 / largest, 1000)
+        terms = zeta([*below[below <= largest], largest])[:-1]
+        assert (np.diff(terms) >= 0).all()
+        assert (np.diff(terms)[: len(terms) // 2] > 0).all()
+
+
 def test_zeta_reverses_the_order_of_steep_gradients() -> None:
     grad = 10 * np.random.default_rng(0).standard_normal(1000)
     order = np.argsort(np.abs(grad))

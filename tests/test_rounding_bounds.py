@@ -18,6 +18,7 @@ from proofs.floats import kernels
 from proofs.floats.machines import Arrays
 from torch_impl import LAWS
 from torch_impl.arithmetic import Arithmetic
+from torch_impl.limit import round_toward_zero
 from torch_impl.measures import powers_near
 
 HALF, ETA = 2.0**-11, 2.0**-24
@@ -108,6 +109,39 @@ def test_a_computed_gain_is_within_two_half_units() -> None:
         assert Fraction(gain) * Fraction(norm) <= (1 + WIDE) ** 2 * Fraction(c)
 
 
+@pytest.mark.parametrize("c", [1e-3, 0.1, 1.0])
+def test_no_entry_is_applied_a_unit_below_a_smaller_one(c: float) -> None:
+    """More than a unit; by one, some are. All of binary16, and runs of neighbours in binary32."""
+    rng = np.random.default_rng(4)
+    starts = rng.integers(0, 0x7F000000, 400, dtype=np.uint32)
+    runs = (starts[:, None] + np.arange(1000, dtype=np.uint32)).view(np.float32)
+    falls = 0
+    for x in (np.arange(0x7C00, dtype=np.uint16).view(np.float16)[None], runs):
+        update = torch.from_numpy(x)
+        limit = torch.tensor(round_toward_zero(c, update.dtype), dtype=update.dtype)
+        limited = LAWS["smooth_sqrt"].limit_entries(update, limit).numpy()
+        bits = limited.view(f"u{limited.itemsize}").astype(np.int64)
+        below = np.maximum.accumulate(bits, axis=1) - bits
+        assert below.max() <= 1
+        falls += int((below == 1).sum())
+    assert falls > 0
+
+
+def test_torchs_root_of_binary64_is_at_least_one() -> None:
+    """From 1 to 2, which is all that the limit asks of it: it is not correctly rounded."""
+    rng = np.random.default_rng(5)
+    y = np.concatenate([rng.uniform(1, 2, 1_000_000), 1 + np.arange(100_000) * 2.0**-52, [2.0]])
+    roots = torch.from_numpy(y).sqrt().numpy()
+    assert (roots >= 1).all()
+    assert (roots <= 2).all()
+    np.testing.assert_allclose(roots, np.sqrt(y), rtol=2.0**-52)
+    for key in ("smooth_sqrt", "tanh"):
+        x = torch.from_numpy(y * 10.0 ** rng.integers(-9, 9, y.size))
+        limited = LAWS[key].limit_entries(x, torch.tensor(0.7, dtype=torch.float64))
+        assert bool((limited <= 0.7).all())
+        assert bool((limited <= x).all())
+
+
 def run(kernel: Any, dtype: Any, *numbers: float) -> float:
     with np.errstate(all="ignore"):
         return float(kernel(Arrays(np.dtype(dtype)), *(np.asarray(n, dtype) for n in numbers)))
@@ -135,6 +169,9 @@ def test_the_witnesses_of_the_kernels() -> None:
             assert dtype(x) * (dtype(1) / np.sqrt(dtype(x) * dtype(x))) == 0
         large = single(13421773 * 2.0**101)
         assert large / np.hypot(single(1), large / single(tenth[single])) == 0
+    assert run(kernels.zeta_of_largest, half, 17, 0) == 0
+    assert run(kernels.zeta_of_largest, half, 15, 0) > 0
+    assert run(kernels.zeta_of_largest, brain, 2.0**40, 0) == 0
     inverse = 1 / 2.0**127
     assert 0 < inverse < np.finfo(single).tiny  # what is flushed is 0, and 0/0 no number
     assert math.isnan(run(lambda machine, g, m: machine.div(g, m), single, 0, 0))

@@ -1,8 +1,8 @@
 """Norms of tensors, of whole tensors from their parts, and of a model from its tensors.
 
 A norm is taken of u/2ᵏ, with 2ᵏ the power of two next to the largest entry, so that squares neither
-overflow nor vanish; the division is exact. Norms are float64: a sum of squares in binary32 over 10⁷
-entries is off by 10⁻³.
+overflow nor vanish; the division is exact where its result is not subnormal. Norms are float64: a
+sum of squares in binary32 over 10⁷ entries is off by 10⁻³.
 
 Lists go together: of measures, one for each device and dtype, and of the tensors they are of.
 """

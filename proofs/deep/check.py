@@ -34,6 +34,9 @@ AXIOMS: Mapping[str, str] = {
 }
 """Allowed axioms, and what they say; all are of Coq's own library."""
 
+NOTATION = r"(?<!Local )(?:Notation|Infix|Coercion)\b"
+"""What would change how the registered statements are read; a local one is gone where they are."""
+
 FORBIDDEN = (
     "Admitted",
     "admit",
@@ -43,11 +46,22 @@ FORBIDDEN = (
     "Parameters",
     "Conjecture",
     "Abort",
+    "Unset",
+    "bypass_check",
 )
 """Words that no source may contain: what they leave unproved."""
 
 SECONDS = 600
 """The longest any one command may take."""
+
+FIELD = "From Coq Require Import Reals Field.\n"
+HINT = r"""Lemma \1.
+Proof.
+unfold Float1 in *. intros.
+match goal with H : (1 + ?q)%R <> 0%R |- _ => set (square := q) in *; clearbody square end.
+field; repeat split; assumption.
+Qed."""
+"""What proves a rewriting that a source tells Gappa, and which its certificate only assumes."""
 
 HERE = ("-Q", ".", "Subluminal")
 
@@ -127,6 +141,7 @@ def refuse_unproved(path: Path) -> None:
     """
     text = re.sub(r"\(\*.*?\*\)", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
     found = sorted(set(re.findall(r"[A-Za-z_]+", text)) & set(FORBIDDEN))
+    found += re.findall(NOTATION, text)
     if found:
         raise ValueError(f"{path.name} has {found}: expected nothing that is left unproved")
 
@@ -145,12 +160,13 @@ def refuse_axioms(name: str, axioms: Collection[str]) -> None:
 
 
 def axioms_in(printed: str) -> list[list[str]]:
-    """Return the axioms of each `Print Assumptions`, from what Coq printed."""
+    """Return the axioms of each `Print Assumptions`, from what Coq printed.
+
+    What else a theorem rests on, a check that was switched off for instance, is a line of its own.
+    """
     blocks = re.split(r"^(?=Axioms:|Closed under the global context)", printed, flags=re.MULTILINE)
-    return [
-        re.findall(r"^([A-Za-z_][\w.']*)(?=\s*:|$)", block.partition("\n")[2], re.MULTILINE)
-        for block in blocks[1:]
-    ]
+    lines = [re.findall(r"^\S.*$", b.partition("\n")[2], re.MULTILINE) for b in blocks[1:]]
+    return [[re.sub(r"^([\w.']+)(?: :.*)?$", r"\1", line) for line in some] for some in lines]
 
 
 def _registered(domain: str, modules: list[str], entries: list[Entry]) -> dict[str, list[str]]:
@@ -177,14 +193,16 @@ def _bound(entry: Entry) -> float:
     ValueError
         If the formula is not the registered one, or its certificate rests on other axioms.
     """
-    start, source = time.perf_counter(), (GAPPA / f"{entry.id}.g").read_text(encoding="utf-8")
-    formula = re.search(r"\{(.*?)\}", re.sub(r"#.*", "", source), flags=re.DOTALL)
+    start, source = time.perf_counter(), GAPPA / f"{entry.id}.g"
+    text = re.sub(r"#.*", "", source.read_text(encoding="utf-8"))
+    formula = re.search(r"\{(.*?)\}", text, flags=re.DOTALL)
     if formula is None or formula[1].split() != entry.gappa.split():
         raise ValueError(f"{entry.id}.g proves {formula and formula[1]}: expected {entry.gappa}")
     name = entry.id.replace("-", "_")
-    certificate = _output("gappa", "-Bcoq", str(GAPPA / f"{entry.id}.g"))
+    certificate = _output("gappa", "-Bcoq", str(source))
+    certificate = re.sub(r"(?m)^Hypothesis (\w+ : .*)\.$", HINT, certificate)
     theorem = re.findall(r"^(?:Lemma|Theorem) (\w+)", certificate, re.MULTILINE)[-1]
-    _written(f"{name}.v", f"{certificate}\nPrint Assumptions {theorem}.\n")
+    _written(f"{name}.v", f"{FIELD}{certificate}\nPrint Assumptions {theorem}.\n")
     (axioms,) = axioms_in(_output("coqc", "-q", *HERE, f"{name}.v"))
     refuse_axioms(entry.id, axioms)
     return round(time.perf_counter() - start, 1)

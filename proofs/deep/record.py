@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from ..entry import Entry
-from ..outcome import FAILS, NOT_CHECKED, Outcome
+from ..outcome import FAILS, IN_RECORD, NOT_CHECKED, Outcome
+
+CHECKED_WITH = (
+    "deep/check.py",
+    "deep/conformance.py",
+    "floats/kernels.py",
+    "floats/machines.py",
+)
+"""Files of this room that a run depends on."""
 
 PROOFS = Path(__file__).parents[1]
 COQ, GAPPA, RECORD = PROOFS / "coq", PROOFS / "gappa", PROOFS / "record.json"
@@ -22,8 +30,9 @@ def sources() -> list[Path]:
 
 
 def digest() -> str:
-    """Return a hash of the sources."""
-    content = b"".join(path.name.encode() + path.read_bytes() for path in sources())
+    """Return a hash of the sources, and of what they are compared with and checked by."""
+    checked = [*sources(), *(PROOFS / name for name in CHECKED_WITH)]
+    content = b"".join(path.name.encode() + path.read_bytes() for path in checked)
     return hashlib.sha256(content).hexdigest()
 
 
@@ -47,4 +56,4 @@ def decide(entry: Entry) -> Outcome:
     missing = statements(entry).items() - record["statements"].items()
     if missing:
         return Outcome(FAILS, note=f"the record has no {sorted(dict(missing))}")
-    return Outcome(NOT_CHECKED, note="stands in the record")
+    return Outcome(NOT_CHECKED, note=IN_RECORD)

@@ -91,14 +91,15 @@ def _implausible(tanh: Callable[[Any], Any]) -> Search:
 
 
 def _falls(units: int) -> Search:
-    """Search for neighbours of which the larger is applied as the smaller by more than units."""
+    """Search for an entry that is applied as more units less than a smaller one."""
 
     def search() -> Iterator[dict[str, float]]:
         for format_name, c, x in _cases():
             positive = x[: len(x) // 2]
             results = reference.LAWS["smooth_sqrt"].limit_entries(positive, float(c))
             bits = results.view(np.uint16).astype(np.int64)
-            yield from _where(np.diff(bits) < -units, positive[:-1], c, format_name)
+            below = np.maximum.accumulate(bits) - bits
+            yield from _where(below > units, positive, c, format_name)
 
     return search
 

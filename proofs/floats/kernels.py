@@ -51,6 +51,20 @@ def zeta(machine: Machine, g: Any, largest: Any, one: float = 1) -> Any:
     return machine.div(g, machine.add(machine.number(one), machine.mul(product, product)))
 
 
+def weighted_zeta(machine: Machine, g: Any, largest: Any, weight: Any) -> Any:
+    """w·g/(1 + (g·G)²), multiplied first: what Gravity adds to β̂·V, w = 1 − β̂."""
+    product = machine.mul(g, largest)
+    divisor = machine.add(machine.number(1), machine.mul(product, product))
+    return machine.div(machine.mul(g, weight), divisor)
+
+
+def zeta_over_weight(machine: Machine, g: Any, largest: Any, weight: Any) -> Any:
+    """g/((1 + (g·G)²)/w): the same where weights are tensors."""
+    product = machine.mul(g, largest)
+    divisor = machine.add(machine.number(1), machine.mul(product, product))
+    return machine.div(g, machine.div(divisor, weight))
+
+
 def zeta_over_half(machine: Machine, g: Any, largest: Any) -> Any:
     """g/(½ + (g·G)²)."""
     return zeta(machine, g, largest, 0.5)

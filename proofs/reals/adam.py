@@ -57,11 +57,6 @@ FORMULAS: Mapping[str, Formula] = {
         y == -x,
         {"½ for ¼": [*_QUADRATIC, a * a * x * x == a * a / 2 - 1, y * w == x * w - a * x]},
     ),
-    "quadratic-stays": Formula(
-        [*_QUADRATIC, x <= 1, y * w == x * w - a * x],
-        y > -1,
-        {"twice the step": [*_QUADRATIC, x <= 1, y * w == x * w - 2 * a * x]},
-    ),
     "adam-moments-need-their-betas": Formula(
         [*_UNRULY, beta2 < beta1 * beta1],
         (beta1 * m) * (beta1 * m) > k * beta2 * v,

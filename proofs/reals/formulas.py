@@ -74,7 +74,7 @@ def is_met(constraint: Any, values: Mapping[str, float], tolerance: float = ROUN
     """Return whether a constraint is met, equalities up to `ROUNDING`.
 
     Inequalities have the tolerance, relative to the size of their sides; below a negation it turns
-    round, so that it never makes a constraint harder to meet, and in an equivalence there is none.
+    round, so that it makes no inequality harder to meet, and in an equivalence there is none.
     """
     parts = constraint.children()
     if z3.is_and(constraint):

@@ -101,11 +101,12 @@ FORMULAS: Mapping[str, Formula] = {
         {"1 − 3E": [e > 0, e <= 1, s * (1 + e) == 1 - 3 * e]},
     ),
     "gamma-amplifies": Formula(
-        _GAMMA,
-        u * u >= x * x,
+        [*_GAMMA, z3.Not(x == 0)],
+        u * u > x * x,
         {
             "√(1 + r²)": [
                 *_LIMIT,
+                z3.Not(x == 0),
                 x * x < c * c,
                 y > 0,
                 y * y * (c * c + x * x) == c * c,
@@ -139,7 +140,9 @@ FORMULAS: Mapping[str, Formula] = {
         },
     ),
     "piecewise-amplifies": Formula(
-        _PIECEWISE, u >= x, {"1 + r²": [*_LIMIT, x >= 0, x < c, u * (c * c + x * x) == x * c * c]}
+        [*_PIECEWISE, x > 0],
+        u > x,
+        {"1 + r²": [*_LIMIT, x > 0, x < c, u * (c * c + x * x) == x * c * c]},
     ),
     "piecewise-exceeds-from-the-golden-ratio": Formula(
         _PIECEWISE,

@@ -12,9 +12,9 @@ Section Nearest.
 Variables emin prec : Z.
 Hypothesis Hp : (0 < prec)%Z.
 Variable choice : Z -> bool.
-Notation fl := (nearest emin prec choice).
-Notation u := (half_ulp prec).
-Notation format := (generic_format radix2 (FLT_exp emin prec)).
+Local Notation fl := (nearest emin prec choice).
+Local Notation u := (half_ulp prec).
+Local Notation format := (generic_format radix2 (FLT_exp emin prec)).
 
 Local Instance precision_is_positive : Prec_gt_0 prec := Hp.
 

@@ -41,8 +41,8 @@ Section Block.
 Variables emin prec : Z.
 Hypothesis Hp : (0 < prec)%Z.
 Variable choice : Z -> bool.
-Notation fl := (nearest emin prec choice).
-Notation u := (half_ulp prec).
+Local Notation fl := (nearest emin prec choice).
+Local Notation u := (half_ulp prec).
 
 Lemma rounded_entry x : Rabs (fl x) <= (1 + u) * Rabs x + eta emin / 2.
 Proof.
@@ -92,8 +92,8 @@ Section Gain.
 Variable prec : Z.
 Hypothesis Hp : (0 < prec)%Z.
 Variable choice : Z -> bool.
-Notation fl := (nearest_unbounded prec choice).
-Notation u := (half_ulp prec).
+Local Notation fl := (nearest_unbounded prec choice).
+Local Notation u := (half_ulp prec).
 
 Local Instance gain_precision_is_positive : Prec_gt_0 prec := Hp.
 
@@ -351,4 +351,75 @@ Proof.
   rewrite (nearest_value _ _ _ (1 * 16) 5 2) by (simpl; try apply Rabs_def1; lra).
   replace (IZR 2 * bpow radix2 (FLT_exp (-10) 2 5)) with 16 by (simpl; lra).
   rewrite E. unfold count, half_ulp, eta. simpl. rewrite sqrt_1. lra.
+Qed.
+
+(* The whole chain of a block under smooth_sqrt: the norm N is computed in the wider format, in any
+   order of summation t, the gain from N in its precision, and every entry is multiplied by it. *)
+Theorem block_of_measured_norm_within_limit :
+  forall (emin prec emin2 prec2 : Z) (choice choice2 : Z -> bool) (t : tree) (c : R),
+  (0 < prec)%Z -> (0 < prec2)%Z -> (emin2 + prec2 < 0)%Z -> 0 < c ->
+  (exists x, In x (leaves t) /\ 1 / 2 <= Rabs x) ->
+  count (leaves t) * eta emin2 <= half_ulp prec2 / 2 ->
+  let fl := nearest emin prec choice in
+  let N := computed_norm (nearest emin2 prec2 choice2) t in
+  let K := fl (gain (nearest_unbounded prec2 choice2) N c) in
+  euclidean (scaled fl K (leaves t)) <=
+    sqrt ((1 + half_ulp prec2) ^ (height t + 4)) *
+      (1 + half_ulp prec2) ^ 2 * (1 + half_ulp prec) ^ 2 * c +
+    ((1 + half_ulp prec) * euclidean (leaves t) + sqrt (count (leaves t))) * (eta emin / 2).
+Proof.
+  intros emin prec emin2 prec2 choice choice2 t c Hp Hp2 Hr C0 Hx Hn. cbv zeta.
+  destruct (norm_error emin2 prec2 choice2 t Hp2 Hr Hx Hn) as (_ & E).
+  apply block_within_limit; trivial. destruct Hx as (x & Hx & X).
+  assert (W : 0 < euclidean (leaves t)).
+  { apply sqrt_lt_R0. apply Rlt_le_trans with (2 := squares_of_member x _ Hx).
+    rewrite <- (Rabs_pos_eq (x * x)), Rabs_mult by apply Rle_0_sqr. nra. }
+  assert (P := sqrt_pos ((1 + half_ulp prec2) ^ (height t + 4))).
+  destruct (Rlt_or_le 0 (computed_norm (nearest emin2 prec2 choice2) t)); [easy | nra].
+Qed.
+
+(* Broken: with no entry above 1/64 its square may underflow; the norm is 0 and the gain 1. *)
+Lemma block_of_measured_norm_within_limit_mutant :
+  ~ (forall (emin prec emin2 prec2 : Z) (choice choice2 : Z -> bool) (t : tree) (c : R),
+  (0 < prec)%Z -> (0 < prec2)%Z -> (emin2 + prec2 < 0)%Z -> 0 < c ->
+  (exists x, In x (leaves t) /\ 1 / 64 <= Rabs x) ->
+  count (leaves t) * eta emin2 <= half_ulp prec2 / 2 ->
+  let fl := nearest emin prec choice in
+  let N := computed_norm (nearest emin2 prec2 choice2) t in
+  let K := fl (gain (nearest_unbounded prec2 choice2) N c) in
+  euclidean (scaled fl K (leaves t)) <=
+    sqrt ((1 + half_ulp prec2) ^ (height t + 4)) *
+      (1 + half_ulp prec2) ^ 2 * (1 + half_ulp prec) ^ 2 * c +
+    ((1 + half_ulp prec) * euclidean (leaves t) + sqrt (count (leaves t))) * (eta emin / 2)).
+Proof.
+  intros H. set (ch := fun _ : Z => true).
+  specialize (H (-10)%Z 2%Z (-10)%Z 2%Z ch ch (leaf (1 / 64)) (1 / 1024) eq_refl eq_refl eq_refl).
+  assert (C0 : 0 < 1 / 1024) by lra.
+  assert (Hx : exists x, In x (leaves (leaf (1 / 64))) /\ 1 / 64 <= Rabs x).
+  { exists (1 / 64). split; [now left|]. rewrite Rabs_pos_eq; lra. }
+  specialize (H C0 Hx). revert H. cbv zeta. simpl leaves. simpl height.
+  assert (Z1 : nearest (-10) 2 ch 0 = 0) by (apply round_0; auto with typeclass_instances).
+  assert (Z2 : nearest_unbounded 2 ch 0 = 0) by (apply round_0; auto with typeclass_instances).
+  assert (E1 : nearest_unbounded 2 ch 1 = 1) by now apply unbounded_one.
+  assert (N : computed_norm (nearest (-10) 2 ch) (leaf (1 / 64)) = 0).
+  { unfold computed_norm. simpl computed_squares.
+    rewrite (nearest_value _ _ _ (1 / 64 * (1 / 64)) (-11) 0)
+      by (simpl; try apply Rabs_def1; lra).
+    now rewrite Rmult_0_l, sqrt_0. }
+  assert (G : gain (nearest_unbounded 2 ch) 0 (1 / 1024) = 1).
+  { unfold gain, rounded_root. cbv zeta. replace (0 / (1 / 1024)) with 0 by lra. rewrite Z2.
+    rewrite Rlt_bool_true by lra. rewrite Rmult_0_l, Z2, Rplus_0_l, E1, sqrt_1, E1.
+    now replace (1 / 1) with 1 by lra. }
+  rewrite N, G. unfold scaled. simpl map.
+  rewrite (nearest_value _ _ _ 1 1 2) by (simpl; try apply Rabs_def1; lra).
+  replace (IZR 2 * bpow radix2 (FLT_exp (-10) 2 1)) with 1 by (simpl; lra).
+  rewrite (nearest_value _ _ _ (1 * (1 / 64)) (-5) 2) by (simpl; try apply Rabs_def1; lra).
+  replace (IZR 2 * bpow radix2 (FLT_exp (-10) 2 (-5))) with (1 / 64) by (simpl; lra).
+  assert (E : euclidean (1 / 64 :: nil) = 1 / 64).
+  { unfold euclidean. simpl. rewrite Rplus_0_r. apply sqrt_square. lra. }
+  assert (U : half_ulp 2 = 1 / 4) by (unfold half_ulp; simpl; lra).
+  assert (Q : sqrt ((1 + half_ulp 2) ^ (0 + 4)) = 25 / 16).
+  { rewrite U. replace ((1 + 1 / 4) ^ (0 + 4)) with ((25 / 16) * (25 / 16)) by (simpl; lra).
+    apply sqrt_square. lra. }
+  rewrite E, Q, U. unfold count, eta. simpl. rewrite sqrt_1. lra.
 Qed.

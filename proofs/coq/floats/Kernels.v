@@ -13,7 +13,7 @@ Open Scope R_scope.
 
 Section Kernels.
 Context {prec emax : Z} {Hp : Prec_gt_0 prec} {He : Prec_lt_emax prec emax}.
-Notation bf := (binary_float prec emax).
+Local Notation bf := (binary_float prec emax).
 
 (* The results that a machine with gradual underflow delivers. *)
 Definition keep (y : bf) : bf := y.
@@ -93,6 +93,23 @@ Definition smooth_naive : mode -> bf -> bf -> bf := smooth_naive_with keep.
 Definition zeta : mode -> bf -> bf -> bf := zeta_with keep.
 Definition zeta_inverse : mode -> bf -> bf -> bf := zeta_inverse_with keep.
 
+(* [smooth_torch] with any function root in the place of the rounded square root. *)
+Definition smooth_torch_by (root : bf -> bf) (m : mode) (x c : bf) : bf :=
+  let slow := minimum (Babs x) c in
+  let fast := maximum (Babs x) c in
+  let quotient := nan_to_zero (Bdiv m slow fast) in
+  copysign (Bdiv m slow (root (Bplus m Bone (Bmult m quotient quotient)))) x.
+
+(* 1 + (g*G)*(g*G), what Gravity divides the gradient by. *)
+Definition damping (m : mode) (g G : bf) : bf :=
+  let q := Bmult m g G in Bplus m Bone (Bmult m q q).
+
+(* torch_impl: Gravity's term with the weight w of the average, a number: (w*g) / damping. *)
+Definition weighted_zeta (m : mode) (w g G : bf) : bf := Bdiv m (Bmult m g w) (damping m g G).
+
+(* The same where w is a tensor: g / (damping/w). *)
+Definition zeta_over_weight (m : mode) (w g G : bf) : bf := Bdiv m g (Bdiv m (damping m g G) w).
+
 (* x / hypot(1, x/c), for any function hypot. *)
 Definition smooth_hypot (hypot : bf -> bf -> bf) (m : mode) (x c : bf) : bf :=
   Bdiv m x (hypot Bone (Bdiv m x c)).
@@ -127,6 +144,11 @@ Definition harmless (after : bf -> bf) : Prop :=
 (* y is a finite number, at most |x| in magnitude. *)
 Definition not_amplified (x y : bf) : Prop :=
   is_finite y = true /\ Rabs (B2R y) <= Rabs (B2R x).
+
+(* What the theorem on any root asks of a function root: from 1 to 2 it is at least least. *)
+Definition plausible_root (least : R) (root : bf -> bf) : Prop :=
+  forall y, is_finite y = true -> 1 <= B2R y <= 2 ->
+    is_finite (root y) = true /\ least <= B2R (root y).
 
 (* y is +infinity, or finite and at least a. *)
 Definition at_least (a : R) (y : bf) : Prop :=

@@ -10,9 +10,9 @@ Open Scope R_scope.
 (* ---- Facts on single operations ---- *)
 Section Operations.
 Context {prec emax : Z} {Hp : Prec_gt_0 prec} {He : Prec_lt_emax prec emax}.
-Notation bf := (binary_float prec emax).
-Notation fexp := (SpecFloat.fexp prec emax).
-Notation rounded m := (round radix2 fexp (round_mode m)).
+Local Notation bf := (binary_float prec emax).
+Local Notation fexp := (SpecFloat.fexp prec emax).
+Local Notation rounded m := (round radix2 fexp (round_mode m)).
 
 Lemma fexp_is_valid : Valid_exp fexp.
 Proof. apply (fexp_correct prec emax Hp). Qed.
@@ -105,6 +105,21 @@ Proof.
   intros (E & F & S). rewrite Fa in F.
   rewrite E, F, S, (sign_of_positive w), xorb_false_r by first [lra | now apply not_nan_of_finite].
   auto.
+Qed.
+
+(* A product with a factor of at most 1 is no larger than the other factor. *)
+Lemma product_shrinks m (a f : bf) :
+  is_finite a = true -> is_finite f = true -> Rabs (B2R f) <= 1 ->
+  is_finite (Bmult m a f) = true /\ Rabs (B2R (Bmult m a f)) <= Rabs (B2R a).
+Proof.
+  intros Fa Ff Hf. assert (A := Rabs_pos (B2R a)).
+  assert (H : Rabs (rounded m (B2R a * B2R f)) <= Rabs (B2R a)).
+  { apply abs_round_le_generic; auto with typeclass_instances.
+    - apply generic_format_abs, generic_format_B2R.
+    - rewrite Rabs_mult. nra. }
+  generalize (Bmult_correct prec emax Hp He m a f).
+  rewrite Rlt_bool_true by (apply Rle_lt_trans with (1 := H); apply abs_B2R_lt_emax).
+  intros (E & F & _). now rewrite E, F, Fa, Ff.
 Qed.
 
 Lemma divided_by_one m (a : bf) : Bdiv m a Bone = a.
@@ -307,6 +322,35 @@ Proof.
 Qed.
 End AfterEveryResult.
 
+(* ---- Any root ---- *)
+
+(* With the rounded square root it is torch's code. *)
+Lemma smooth_by_rounded_root m (x c : bf) : smooth_torch_by (Bsqrt m) m x c = smooth_torch m x c.
+Proof. reflexivity. Qed.
+
+Lemma rounded_root_is_plausible m : plausible_root 1 (Bsqrt m : bf -> bf).
+Proof. intros y F H. now apply root_at_least_one. Qed.
+
+Lemma smooth_torch_by_limited root m (x c : bf) : plausible_root 1 root ->
+  is_finite x = true -> is_finite c = true -> 0 < B2R c ->
+  limited x c (smooth_torch_by root m x c).
+Proof.
+  intros R Fx Fc C0.
+  destruct (slow_and_fast x c Fx Fc C0) as (Fs & S0 & Sc & Sx & _ & F0 & Sf).
+  unfold smooth_torch_by. cbv zeta in *.
+  set (slow := minimum _ _) in *. set (fast := maximum _ _) in *.
+  destruct (quotient_at_most_one m slow fast Fs) as (Fq & Hq & _); [lra | |].
+  { rewrite !Rabs_pos_eq by lra. exact Sf. }
+  unfold nan_to_zero. rewrite (not_nan_of_finite _ Fq).
+  destruct (square_of_fraction m _ Fq Hq) as (F1 & H1).
+  destruct (one_plus_of_fraction m _ F1 H1) as (F2 & H2).
+  destruct (R _ F2 H2) as (_ & H3).
+  destruct (quotient_shrinks m slow _ Fs H3) as (Fy & Hy & _).
+  destruct (copysign_spec _ x (not_nan_of_finite _ Fy)) as (Fz & Hz & Sz).
+  rewrite (Rabs_pos_eq (B2R slow)) in Hy by exact S0.
+  unfold limited. rewrite Fz, Hz, Sz. repeat split; trivial; lra.
+Qed.
+
 (* ---- Special values ---- *)
 Lemma root_of_one m : Bsqrt m (Bone : bf) = Bone.
 Proof.
@@ -444,6 +488,31 @@ Proof.
   now apply L, H.
 Qed.
 
+(* The square root need not be rounded correctly: any that is at least 1 from 1 on will do. *)
+Theorem smooth_by_any_root_limited :
+  forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax) (m : mode)
+    (root : binary_float prec emax -> binary_float prec emax) (x c : binary_float prec emax),
+  plausible_root 1 root -> is_finite x = true -> is_finite c = true -> 0 < B2R c ->
+  limited x c (smooth_torch_by root m x c).
+Proof. intros. now apply smooth_torch_by_limited. Qed.
+
+(* Broken: a root that may be as small as 1/2. *)
+Lemma smooth_by_any_root_limited_mutant :
+  ~ (forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax) (m : mode)
+    (root : binary_float prec emax -> binary_float prec emax) (x c : binary_float prec emax),
+  plausible_root (1 / 2) root -> is_finite x = true -> is_finite c = true -> 0 < B2R c ->
+  limited x c (smooth_torch_by root m x c)).
+Proof.
+  intros H.
+  assert (F1 : is_finite (number 1 0 : binary32) = true) by now vm_compute.
+  assert (C0 : 0 < B2R (number 1 0 : binary32)) by now apply positive_by_computation; vm_compute.
+  assert (P : plausible_root (1 / 2) (fun _ : binary32 => number 1 (-1))).
+  { intros y _ _. split; [now vm_compute|]. vm_compute. lra. }
+  destruct (H 24%Z 128%Z _ _ mode_NE _ (number 1 0) (number 1 0) P F1 F1 C0) as (_ & L & _).
+  apply Rle_not_lt with (1 := L). apply Rlt_le_trans with (2 := Rle_abs _).
+  now apply less_by_computation; vm_compute.
+Qed.
+
 (* An infinite entry becomes the limit itself. *)
 Theorem smooth_infinity :
   forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax) (m : mode) (s : bool)
@@ -549,9 +618,9 @@ Qed.
 (* ---- The two codes agree ---- *)
 Section Agreement.
 Context {prec emax : Z} {Hp : Prec_gt_0 prec} {He : Prec_lt_emax prec emax}.
-Notation bf := (binary_float prec emax).
-Notation fexp := (SpecFloat.fexp prec emax).
-Notation rounded m := (round radix2 fexp (round_mode m)).
+Local Notation bf := (binary_float prec emax).
+Local Notation fexp := (SpecFloat.fexp prec emax).
+Local Notation rounded m := (round radix2 fexp (round_mode m)).
 
 Lemma symmetric_rounding m y : symmetric m -> rounded m (- y) = - rounded m y.
 Proof.

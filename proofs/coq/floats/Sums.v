@@ -36,9 +36,9 @@ Section Nearest.
 Variables emin prec : Z.
 Hypothesis Hp : (0 < prec)%Z.
 Variable choice : Z -> bool.
-Notation fl := (nearest emin prec choice).
-Notation u := (half_ulp prec).
-Notation format := (generic_format radix2 (FLT_exp emin prec)).
+Local Notation fl := (nearest emin prec choice).
+Local Notation u := (half_ulp prec).
+Local Notation format := (generic_format radix2 (FLT_exp emin prec)).
 
 Lemma computed_squares_format t : format (computed_squares fl t).
 Proof. destruct t; now apply nearest_format. Qed.

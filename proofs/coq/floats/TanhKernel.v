@@ -8,25 +8,8 @@ Open Scope R_scope.
 
 Section Tanh.
 Context {prec emax : Z} {Hp : Prec_gt_0 prec} {He : Prec_lt_emax prec emax}.
-Notation bf := (binary_float prec emax).
-Notation fexp := (SpecFloat.fexp prec emax).
-Notation rounded m := (round radix2 fexp (round_mode m)).
+Local Notation bf := (binary_float prec emax).
 Local Existing Instance fexp_is_valid.
-
-(* A product with a factor of at most 1 is no larger than the other factor. *)
-Lemma product_shrinks m (a f : bf) :
-  is_finite a = true -> is_finite f = true -> Rabs (B2R f) <= 1 ->
-  is_finite (Bmult m a f) = true /\ Rabs (B2R (Bmult m a f)) <= Rabs (B2R a).
-Proof.
-  intros Fa Ff Hf. assert (A := Rabs_pos (B2R a)).
-  assert (H : Rabs (rounded m (B2R a * B2R f)) <= Rabs (B2R a)).
-  { apply abs_round_le_generic; auto with typeclass_instances.
-    - apply generic_format_abs, generic_format_B2R.
-    - rewrite Rabs_mult. nra. }
-  generalize (Bmult_correct prec emax Hp He m a f).
-  rewrite Rlt_bool_true by (apply Rle_lt_trans with (1 := H); apply abs_B2R_lt_emax).
-  intros (E & F & _). now rewrite E, F, Fa, Ff.
-Qed.
 
 (* The inverse of a number in [0, 1] is at least 1, or +infinity. *)
 Lemma inverse_at_least_one m (q : bf) :

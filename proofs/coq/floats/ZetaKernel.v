@@ -8,9 +8,9 @@ Open Scope R_scope.
 
 Section Zeta.
 Context {prec emax : Z} {Hp : Prec_gt_0 prec} {He : Prec_lt_emax prec emax}.
-Notation bf := (binary_float prec emax).
-Notation fexp := (SpecFloat.fexp prec emax).
-Notation rounded m := (round radix2 fexp (round_mode m)).
+Local Notation bf := (binary_float prec emax).
+Local Notation fexp := (SpecFloat.fexp prec emax).
+Local Notation rounded m := (round radix2 fexp (round_mode m)).
 Local Existing Instance fexp_is_valid.
 
 (* [at_least] is what may come of an overflow: +infinity, or the largest finite number. *)
@@ -98,6 +98,29 @@ Proof.
   destruct (quotient_not_amplified m g _ F W) as (F1 & H1).
   destruct (after_finite after A _ F1) as (F2 & H2 & _). split; trivial. lra.
 Qed.
+
+Lemma damping_at_least_one m (g G : bf) : is_finite g = true -> is_finite G = true ->
+  at_least 1 (damping m g G).
+Proof.
+  intros F F'. apply one_plus_at_least_one, square_at_least_zero. now apply product_of_finite.
+Qed.
+
+(* A divisor of at least 1 stays one when divided by a weight of at most 1. *)
+Lemma over_weight_at_least_one m (d w : bf) : at_least 1 d ->
+  is_finite w = true -> 0 < B2R w <= 1 -> at_least 1 (Bdiv m d w).
+Proof.
+  intros H Fw W. assert (Sw : Bsign w = false) by (apply sign_of_positive; lra).
+  destruct H as [-> | (Fd & Hd)].
+  - left. destruct w as [s|s| |s digits e B]; simpl in *; try discriminate; try lra.
+    now rewrite Sw.
+  - assert (W0 : B2R w <> 0) by lra.
+    generalize (Bdiv_correct prec emax Hp He m d w W0).
+    rewrite Sw, (sign_of_positive d) by lra.
+    destruct Rlt_bool; [|apply overflow_is_at_least_one].
+    intros (E & F & _). right. rewrite F, E. split; trivial.
+    apply round_ge_generic; auto with typeclass_instances; [apply format_of_one|].
+    apply Rmult_le_reg_r with (B2R w); [lra|]. field_simplify; lra.
+Qed.
 End Zeta.
 
 (* ---- Theorems ---- *)
@@ -136,4 +159,54 @@ Proof.
   intros H. specialize (H 24%Z 128%Z _ _ mode_NE (number 0 0) (number 1 127)).
   destruct H as (F & _); [now vm_compute | now vm_compute |].
   vm_compute in F. discriminate.
+Qed.
+
+(* With the weight of an average, a number, multiplied in first. *)
+Theorem weighted_zeta_not_amplified :
+  forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax) (m : mode)
+    (w g G : binary_float prec emax),
+  is_finite g = true -> is_finite G = true -> is_finite w = true -> 0 <= B2R w <= 1 ->
+  not_amplified g (weighted_zeta m w g G).
+Proof.
+  intros prec emax Hp He m w g G F F' Fw W.
+  destruct (product_shrinks m g w F Fw) as (F1 & H1); [rewrite Rabs_pos_eq; lra|].
+  destruct (quotient_not_amplified m _ _ F1 (damping_at_least_one m g G F F')) as (F2 & H2).
+  split; trivial. now apply Rle_trans with (1 := H2).
+Qed.
+
+(* Broken: a weight of up to 2. *)
+Lemma weighted_zeta_not_amplified_mutant :
+  ~ (forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax) (m : mode)
+    (w g G : binary_float prec emax),
+  is_finite g = true -> is_finite G = true -> is_finite w = true -> 0 <= B2R w <= 2 ->
+  not_amplified g (weighted_zeta m w g G)).
+Proof.
+  intros H. specialize (H 24%Z 128%Z _ _ mode_NE (number 1 1) (number 1 0) (number 0 0)).
+  destruct H as (_ & L); [now vm_compute.. | vm_compute; lra |].
+  rewrite <- !B2R_Babs in L. apply Rle_not_lt with (1 := L).
+  now apply less_by_computation; vm_compute.
+Qed.
+
+(* With the weight as a tensor, which divides the divisor. *)
+Theorem zeta_over_weight_not_amplified :
+  forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax) (m : mode)
+    (w g G : binary_float prec emax),
+  is_finite g = true -> is_finite G = true -> is_finite w = true -> 0 < B2R w <= 1 ->
+  not_amplified g (zeta_over_weight m w g G).
+Proof.
+  intros prec emax Hp He m w g G F F' Fw W. apply quotient_not_amplified; trivial.
+  apply over_weight_at_least_one; trivial. now apply damping_at_least_one.
+Qed.
+
+(* Broken: a weight of up to 2. *)
+Lemma zeta_over_weight_not_amplified_mutant :
+  ~ (forall prec emax (Hp : Prec_gt_0 prec) (He : Prec_lt_emax prec emax) (m : mode)
+    (w g G : binary_float prec emax),
+  is_finite g = true -> is_finite G = true -> is_finite w = true -> 0 < B2R w <= 2 ->
+  not_amplified g (zeta_over_weight m w g G)).
+Proof.
+  intros H. specialize (H 24%Z 128%Z _ _ mode_NE (number 1 1) (number 1 0) (number 0 0)).
+  destruct H as (_ & L); [now vm_compute.. | vm_compute; lra |].
+  rewrite <- !B2R_Babs in L. apply Rle_not_lt with (1 := L).
+  now apply less_by_computation; vm_compute.
 Qed.

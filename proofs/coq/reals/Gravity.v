@@ -5,6 +5,7 @@
    beta_hat(t) = (beta t + 1)/(t + 2). *)
 
 From Coq Require Import Reals Psatz.
+From Subluminal Require Import Rn.
 Open Scope R_scope.
 
 (** * Definitions *)
@@ -139,6 +140,26 @@ Lemma zeta_descends_mutant :
   ~ (forall g G, Rabs g <= G -> 101 / 100 * (g ^ 2 / (1 + G ^ 4)) <= damped g G * g).
 Proof.
 intros H. specialize (H 1 1 ltac:(rewrite Rabs_pos_eq; lra)). unfold damped in H. lra.
+Qed.
+
+(* The same for a tensor of n entries, by way of its inner product with the gradient. *)
+Theorem zeta_descends_in_n : forall n (g : nat -> R) G,
+  (forall i, (i < n)%nat -> Rabs (g i) <= G) ->
+  dot n g g / (1 + G ^ 4) <= dot n (fun i => damped (g i) G) g.
+Proof.
+intros n g G. unfold dot. induction n as [| n IH]; intros Hg; simpl sum_below; [lra |].
+assert (Z := zeta_descends (g n) G (Hg n (Nat.lt_succ_diag_r n))).
+specialize (IH (fun i Hi => Hg i (Nat.lt_lt_succ_r _ _ Hi))).
+unfold Rdiv in *. rewrite Rmult_plus_distr_r. replace (g n ^ 2) with (g n * g n) in Z by ring. lra.
+Qed.
+
+Lemma zeta_descends_in_n_mutant : ~ (forall n (g : nat -> R) G,
+  (forall i, (i < n)%nat -> Rabs (g i) <= G) ->
+  101 / 100 * (dot n g g / (1 + G ^ 4)) <= dot n (fun i => damped (g i) G) g).
+Proof.
+intros H. apply zeta_descends_mutant. intros g G Hg.
+specialize (H 1%nat (fun _ => g) G (fun _ _ => Hg)). unfold dot in H. simpl sum_below in H.
+rewrite !Rplus_0_l in H. now replace (g ^ 2) with (g * g) by ring.
 Qed.
 
 (** * The velocity *)

@@ -184,6 +184,48 @@ rewrite !limit_entry_1, published_at_3_5, entry_speed in H by lra.
 assert (P := smooth_sqrt_gain_range (12 / 25)). unfold speed in H. lra.
 Qed.
 
+(* gamma, and with it the smooth law, keeps different entries apart. *)
+Theorem smooth_sqrt_strictly_increasing :
+  forall a b, 0 <= a < b -> speed smooth_sqrt a < speed smooth_sqrt b.
+Proof.
+intros a b Hab.
+assert (M : speed smooth_sqrt a <= speed smooth_sqrt b).
+{ apply smooth_sqrt_monotone; [lra | |]; apply smooth_sqrt_total; lra. }
+destruct M as [M | E]; [easy |].
+rewrite <- !entry_speed in E by lra. apply (f_equal (entry gamma)) in E.
+rewrite !entry_gamma_of_smooth_sqrt in E. lra.
+Qed.
+
+Lemma smooth_sqrt_strictly_increasing_mutant :
+  ~ (forall a b, 0 <= a < b -> speed hard_clip a < speed hard_clip b).
+Proof. intros H. specialize (H 1 2). rewrite !speed_hard_clip, !Rmin_right in H; lra. Qed.
+
+Theorem gamma_amplifies_strictly : forall c u, 0 < c -> 0 < Rabs u < c ->
+  Rabs u < Rabs (limit_entry gamma c u).
+Proof.
+intros c u Hc Hu. unfold limit_entry. rewrite (in_units c u Hc) in Hu |- * at 1.
+rewrite !Rabs_scaled in * by easy. set (x := u / c) in *.
+assert (Hx : 0 < Rabs x < 1) by nra. apply Rmult_lt_compat_l; [easy |].
+destruct (lorentz_difference_pos (Rabs x)) as [P E]; [lra |]. rewrite pow2_abs in P, E.
+rewrite entry_gamma, Rabs_mult, Rabs_inv, (Rabs_pos_eq (sqrt _)) by apply sqrt_pos.
+set (w := sqrt (1 - x ^ 2)) in *.
+assert (Hw : w < 1) by (rewrite <- (pow2_abs x) in E; nra).
+rewrite <- (Rmult_1_r (Rabs x)) at 1. apply Rmult_lt_compat_l; [easy |].
+rewrite <- Rinv_1. apply Rinv_lt_contravar; lra.
+Qed.
+
+(* gamma(1/20) = 1.0012... *)
+Lemma gamma_amplifies_strictly_mutant : ~ (forall c u, 0 < c -> 0 < Rabs u < c ->
+  101 / 100 * Rabs u < Rabs (limit_entry gamma c u)).
+Proof.
+intros H. specialize (H 1 (1 / 20) ltac:(lra) ltac:(rewrite Rabs_pos_eq; lra)).
+rewrite limit_entry_1, entry_gamma, Rabs_mult, Rabs_inv, (Rabs_pos_eq (1 / 20)) in H by lra.
+assert (E : 199 / 200 < sqrt (1 - (1 / 20) ^ 2)).
+{ rewrite <- (sqrt_pow2 (199 / 200)) by lra. apply sqrt_lt_1_alt. lra. }
+rewrite Rabs_pos_eq in H by lra. apply Rinv_lt_contravar in E; [| lra].
+replace (/ (199 / 200)) with (200 / 199) in E by field. lra.
+Qed.
+
 Theorem gamma_unbounded : forall c M, 0 < c ->
   exists u, Rabs u < c /\ M < limit_entry gamma c u.
 Proof.
@@ -226,6 +268,25 @@ Lemma piecewise_unbounded_mutant : ~ (forall c M, 0 < c ->
 Proof.
 intros H. destruct (H 1 1 ltac:(lra)) as (u & _ & B). rewrite limit_entry_1 in B.
 assert (S := published_entry_range u). assert (A := Rle_abs (entry published u)). lra.
+Qed.
+
+Theorem piecewise_amplifies_strictly : forall c u, 0 < c -> 0 < Rabs u < c ->
+  Rabs u < Rabs (limit_entry piecewise c u).
+Proof.
+intros c u Hc Hu. unfold limit_entry. rewrite (in_units c u Hc) in Hu |- * at 1.
+rewrite !Rabs_scaled in * by easy. set (x := u / c) in *.
+assert (Hx : 0 < Rabs x < 1) by nra. apply Rmult_lt_compat_l; [easy |].
+rewrite Rabs_entry, speed_piecewise_below by lra. apply Rlt_le_trans with (2 := Rle_abs _).
+rewrite <- (Rmult_1_r (Rabs x)) at 1. apply Rmult_lt_compat_l; [easy |].
+rewrite <- Rinv_1. apply Rinv_lt_contravar; nra.
+Qed.
+
+(* At u = c/20 the factor is 400/399. *)
+Lemma piecewise_amplifies_strictly_mutant : ~ (forall c u, 0 < c -> 0 < Rabs u < c ->
+  101 / 100 * Rabs u < Rabs (limit_entry piecewise c u)).
+Proof.
+intros H. specialize (H 1 (1 / 20) ltac:(lra) ltac:(rewrite Rabs_pos_eq; lra)).
+rewrite limit_entry_1, entry_piecewise_below, !Rabs_pos_eq in H; lra.
 Qed.
 
 (* At c = 1 and u = -2 the scalar reading returns tanh 2 > 0. *)

@@ -301,6 +301,30 @@ replace ((p * x - q * y) * ((1 - p) * x - (1 - q) * y))
 apply Rmult_le_pos; [apply pow2_ge_0 | exact O].
 Qed.
 
+Theorem law_monotone : forall l, total l -> never_amplifies l ->
+  direction_preserving l -> monotone l -> nonexpansive l -> forall n c u v, 0 < c ->
+  0 <= dot n (minus_vector (limit_vector l c n u) (limit_vector l c n v)) (minus_vector u v).
+Proof.
+intros l Ht Ha Hd Hm Hn n c u v Hc. eapply Rle_trans; [apply pow2_ge_0 |].
+now apply law_firmly_nonexpansive.
+Qed.
+
+(* Without the last two conditions: the published law makes 12/25 of 3/5, 60/169 of 12/13. *)
+Lemma law_monotone_mutant : ~ (forall l, total l -> never_amplifies l ->
+  direction_preserving l -> forall n c u v, 0 < c ->
+  0 <= dot n (minus_vector (limit_vector l c n u) (limit_vector l c n v)) (minus_vector u v)).
+Proof.
+intros H. specialize (H published published_total published_never_amplifies
+  published_direction_preserving 1%nat 1 (fun _ => 12 / 13) (fun _ => 3 / 5) ltac:(lra)).
+unfold dot, minus_vector in H. simpl sum_below in H.
+assert (E : forall x, limit_vector published 1 1 (fun _ => x) O = entry published x).
+{ intros x. unfold limit_vector, entry. rewrite norm_1. unfold Rdiv. rewrite Rinv_1, Rmult_1_r.
+  ring. }
+rewrite !E, published_at_3_5, entry_published_below in H by lra.
+replace (1 - (12 / 13) ^ 2) with ((5 / 13) ^ 2) in H by field.
+rewrite sqrt_pow2 in H by lra. lra.
+Qed.
+
 Theorem law_nonexpansive : forall l, total l -> never_amplifies l ->
   direction_preserving l -> monotone l -> nonexpansive l -> forall n c u v, 0 < c ->
   vnorm n (minus_vector (limit_vector l c n u) (limit_vector l c n v))
@@ -386,6 +410,67 @@ intros H. apply smooth_sqrt_vector_nonexpansive_mutant. apply H.
 - apply smooth_sqrt_direction_preserving.
 - apply smooth_sqrt_monotone.
 - apply smooth_sqrt_nonexpansive.
+Qed.
+
+Lemma norm_difference n u v : vnorm n u - vnorm n v <= vnorm n (minus_vector u v).
+Proof.
+assert (T := triangle n (minus_vector u v) v).
+rewrite (norm_ext n (fun i => minus_vector u v i + v i) u) in T; [lra |].
+intros i. unfold minus_vector. ring.
+Qed.
+
+(* Applied updates of equal norm come from proposals of equal norm. *)
+Lemma smooth_sqrt_norm_injective c n u v : 0 < c ->
+  vnorm n (limit_vector smooth_sqrt c n u) = vnorm n (limit_vector smooth_sqrt c n v) ->
+  vnorm n u = vnorm n v.
+Proof.
+intros Hc. rewrite !norm_smooth_sqrt_vector by easy. intros E.
+assert (A := ratio_nonneg n c u Hc). assert (B := ratio_nonneg n c v Hc).
+assert (S := smooth_sqrt_strictly_increasing (vnorm n u / c) (vnorm n v / c)).
+assert (T := smooth_sqrt_strictly_increasing (vnorm n v / c) (vnorm n u / c)).
+rewrite (in_units c (vnorm n u) Hc), (in_units c (vnorm n v) Hc). f_equal.
+destruct (Rtotal_order (vnorm n u / c) (vnorm n v / c)) as [L | [L | L]]; [nra | easy | nra].
+Qed.
+
+Theorem smooth_sqrt_vector_strictly_monotone : forall n c u v, 0 < c ->
+  0 < vnorm n (minus_vector u v) ->
+  0 < dot n (minus_vector (limit_vector smooth_sqrt c n u) (limit_vector smooth_sqrt c n v))
+        (minus_vector u v).
+Proof.
+intros n c u v Hc Huv. assert (F := smooth_sqrt_vector_firmly_nonexpansive n c u v Hc).
+assert (N := norm_difference n (limit_vector smooth_sqrt c n u) (limit_vector smooth_sqrt c n v)).
+assert (M := norm_difference n (limit_vector smooth_sqrt c n v) (limit_vector smooth_sqrt c n u)).
+assert (Sym : vnorm n (minus_vector (limit_vector smooth_sqrt c n v)
+    (limit_vector smooth_sqrt c n u))
+  = vnorm n (minus_vector (limit_vector smooth_sqrt c n u) (limit_vector smooth_sqrt c n v))).
+{ rewrite (norm_ext n _ (fun i => -1 * minus_vector (limit_vector smooth_sqrt c n u)
+    (limit_vector smooth_sqrt c n v) i)) by (intros i; unfold minus_vector; ring).
+  rewrite norm_scale, Rabs_left; lra. }
+rewrite Sym in M.
+set (d := vnorm n (minus_vector (limit_vector _ _ _ u) _)) in *.
+destruct (Rle_lt_or_eq_dec 0 d (norm_nonneg n _)) as [D | D]; [nra |].
+assert (E : vnorm n u = vnorm n v) by (apply (smooth_sqrt_norm_injective c); [easy | lra]).
+rewrite (dot_ext n _ (fun i => gain smooth_sqrt (vnorm n u / c) * minus_vector u v i) _
+  (minus_vector u v)).
+- rewrite dot_scale, <- norm_square. assert (P := smooth_sqrt_gain_range (vnorm n u / c)).
+  apply Rmult_lt_0_compat; [easy | now apply pow_lt].
+- intros i. unfold minus_vector, limit_vector. rewrite E. ring.
+- easy.
+Qed.
+
+(* Clipping under the limit 1 makes the same of 1 and of 2. *)
+Lemma smooth_sqrt_vector_strictly_monotone_mutant : ~ (forall n c u v, 0 < c ->
+  0 < vnorm n (minus_vector u v) ->
+  0 < dot n (minus_vector (limit_vector hard_clip c n u) (limit_vector hard_clip c n v))
+        (minus_vector u v)).
+Proof.
+intros H. specialize (H 1%nat 1 (fun _ => 2) (fun _ => 1) ltac:(lra)).
+rewrite norm_1 in H. unfold dot, minus_vector in H. simpl sum_below in H.
+assert (E : forall x, 1 <= x -> limit_vector hard_clip 1 1 (fun _ => x) O = 1).
+{ intros x Hx. unfold limit_vector. rewrite norm_1, Rabs_pos_eq by lra.
+  transitivity (speed hard_clip (x / 1)); [unfold speed; field |].
+  rewrite speed_hard_clip, Rmin_right; lra. }
+rewrite !E, Rabs_pos_eq in H by lra. lra.
 Qed.
 
 (** * Runs *)
