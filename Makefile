@@ -19,7 +19,7 @@ contract: $(READY)
 	$(BIN)/pytest -n 2 -m contract --counts paper/results/contract.json
 	$(BIN)/python -m paper.readme
 
-# What limits, telemetry and policies cost, and the README's table from it; 5 minutes.
+# What limits, telemetry, policies and fused steps cost, and the README's tables; 10 minutes.
 overhead: $(READY)
 	$(BIN)/python -m paper.overhead --out paper/results
 	$(BIN)/python -m paper.readme

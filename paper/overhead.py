@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 from tqdm import tqdm
 
 from analysis.files import markdown, write_atomically
-from torch_impl import RelativisticAdamW, limit_speed
+from torch_impl import Gravity, RelativisticAdamW, limit_speed
 
 MODELS: Mapping[str, Sequence[int]] = {
     "1 tensor of 4M": [4_000_000],
@@ -31,6 +31,17 @@ MODELS: Mapping[str, Sequence[int]] = {
     "500 tensors of 100": [100] * 500,
 }
 """Sizes of the tensors of a model, by name."""
+
+_D = 512
+_LAYER = (3 * _D * _D, 3 * _D, _D * _D, _D, 4 * _D * _D, 4 * _D, 4 * _D * _D, *[_D] * 5)
+
+LARGE_MODELS: Mapping[str, Sequence[int]] = {
+    "1 tensor of 16M": [16_000_000],
+    "149 tensors, 38M": [_D, _D, *_LAYER * 12, *[_D] * 3],
+    "64 tensors of 131,072": [131_072] * 64,
+    "1,000 tensors of 100": [100] * 1000,
+}
+"""The same for whole steps as one kernel; the second is a transformer's, without embeddings."""
 
 CONTROL_BAND = 0.05
 
@@ -56,6 +67,10 @@ def _own(**options: Any) -> Make:
     )
 
 
+def _fused(**options: Any) -> Make:
+    return _own(fused=True, **options)
+
+
 PAIRS: Mapping[str, tuple[str, Make, Make]] = {
     "limit_speed": ("AdamW", _adamw, _limited()),
     "limit_speed, per component": ("AdamW", _adamw, _limited(mode="per_component")),
@@ -69,6 +84,30 @@ PAIRS: Mapping[str, tuple[str, Make, Make]] = {
     "measured limit": ("RelativisticAdamW", _own(), _own(speed_limit="auto")),
 }
 """Variant → its baseline's name, and both."""
+
+
+def _fused_adamw(params: list[Tensor]) -> Optimizer:
+    return torch.optim.AdamW(params, fused=True)
+
+
+def _fused_gravity(params: list[Tensor]) -> Optimizer:
+    return Gravity(params, fused=True)
+
+
+FUSED_PAIRS: Mapping[str, tuple[str, Make, Make]] = {
+    "RelativisticAdamW, per_component": (
+        "AdamW",
+        _fused_adamw,
+        _fused(relativistic_mode="per_component"),
+    ),
+    "RelativisticAdamW, per_param": ("AdamW", _fused_adamw, _fused()),
+    "RelativisticAdamW, global": ("AdamW", _fused_adamw, _fused(relativistic_mode="global")),
+    "Gravity": ("AdamW", _fused_adamw, _fused_gravity),
+}
+"""The same of fused steps."""
+
+TABLES = {"overhead": (PAIRS, MODELS), "fused": (FUSED_PAIRS, LARGE_MODELS)}
+"""Table → its rows and its columns."""
 
 
 def measure(sizes: Sequence[int], pair: tuple[str, Make, Make], rounds: int, seed: int) -> Any:
@@ -111,19 +150,19 @@ def measure(sizes: Sequence[int], pair: tuple[str, Make, Make], rounds: int, see
     }
 
 
-def rows(results: Mapping[str, Any]) -> list[Sequence[str]]:
-    """Return a row per variant and a column per model."""
-    models = list(MODELS)
+def rows(results: Mapping[str, Any], name: str = "overhead") -> list[Sequence[str]]:
+    """Return a row per variant of a table and a column per model."""
+    pairs, models = TABLES[name]
     table: list[Sequence[str]] = [("a step with", "over one of", *models)]
-    for variant, (baseline, _, _) in PAIRS.items():
-        cells = [_cell(results["ratios"][variant][model]) for model in models]
+    for variant, (baseline, _, _) in pairs.items():
+        cells = [_cell(results[name]["ratios"][variant][model]) for model in models]
         table.append((variant, baseline, *cells))
     return table
 
 
-def environment(results: Mapping[str, Any]) -> str:
-    """Return what was measured on, in words."""
-    where = results["environment"]
+def environment(results: Mapping[str, Any], name: str = "overhead") -> str:
+    """Return what a table was measured on, in words."""
+    where = results[name]["environment"]
     return (
         f"Medians of {where['rounds']} rounds on {where['machine']}, one thread, Python "
         f"{where['python']}, torch {where['torch']}; the baselines over themselves gave "
@@ -148,31 +187,41 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Measures what limits and telemetry cost.")
     parser.add_argument("--out", type=Path, default=Path("build/overhead"), help="folder to write")
     parser.add_argument("--rounds", type=int, default=60, help="steps of each contender")
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    cells = [(variant, model) for variant in PAIRS for model in MODELS]
-    ratios: dict[str, dict[str, Any]] = {variant: {} for variant in PAIRS}
+    file = given.out / "overhead.json"
+    results = read(given.out) if file.exists() else {}
+    for name in given.tables:
+        results[name] = _table(name, given.rounds)
+        print(markdown(rows(results, name)))
+        print(environment(results, name))
+    write_atomically(file, json.dumps(results, indent=1) + "\n")
+
+
+def _table(name: str, rounds: int) -> dict[str, Any]:
+    """Measure the pairs of a table."""
+    pairs, models = TABLES[name]
+    ratios: dict[str, dict[str, Any]] = {variant: {} for variant in pairs}
+    cells = [(variant, model) for variant in pairs for model in models]
     for variant, model in tqdm(cells, unit="cell"):
         for attempt in range(3):  # a machine that others use may disturb one
-            found = measure(MODELS[model], PAIRS[variant], given.rounds, attempt)
+            found = measure(models[model], pairs[variant], rounds, attempt)
             if abs(found["control"] - 1) <= CONTROL_BAND:
                 break
         ratios[variant][model] = found
     controls = [found["control"] for some in ratios.values() for found in some.values()]
-    results = {
+    return {
         "environment": {
             "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores",
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "rounds": given.rounds,
+            "rounds": rounds,
             "lowest control": min(controls),
             "highest control": max(controls),
         },
         "ratios": ratios,
     }
-    write_atomically(given.out / "overhead.json", json.dumps(results, indent=1) + "\n")
-    print(markdown(rows(results)))
-    print(environment(results))
 
 
 if __name__ == "__main__":

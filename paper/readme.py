@@ -24,6 +24,8 @@ def blocks() -> dict[str, str]:
         "contract-distributed": markdown(contract.distributed_rows(counted)),
         "overhead": markdown(overhead.rows(costs)),
         "overhead-environment": overhead.environment(costs),
+        "fused": markdown(overhead.rows(costs, "fused")),
+        "fused-environment": overhead.environment(costs, "fused"),
         "demo-regression": markdown(regression_rows(results)),
         "demo-digits": markdown(digits_rows(results)),
         "theorems-counts": markdown(theorems.counts()),

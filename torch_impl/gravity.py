@@ -75,14 +75,18 @@ class Gravity(FirstOrderOptimizer):
     differentiable
         Whether autograd records the step.
     fused
-        For torch.optim's signature; there is no fused implementation, so True is refused.
+        Whether a whole step is one kernel, on torch's threads and without intermediates: for
+        parameters in float32 or complex64 on the CPU, with Numba (``subluminal[cpu]``); a gradient
+        in another layout is copied. Of one optimizer either all groups are fused or none. What
+        torch.compile compiles is not.
 
     Raises
     ------
     ValueError
         If an argument is not as described; it names the argument, its value and what was expected.
     RuntimeError
-        If two of ``foreach``, ``differentiable`` and ``fused`` contradict each other.
+        If two of ``foreach``, ``differentiable`` and ``fused`` contradict each other, or there is
+        no kernel for the parameters or options of a fused group.
 
     Notes
     -----

@@ -121,15 +121,19 @@ class RelativisticAdam(FirstOrderOptimizer):
     differentiable
         Whether autograd records the step.
     fused
-        For torch.optim's signature; there is no fused implementation, so True is refused.
+        Whether a whole step is one kernel, on torch's threads and without intermediates: for
+        parameters in float32 or complex64 on the CPU, with Numba (``subluminal[cpu]``); a gradient
+        in another layout is copied. Of one optimizer either all groups are fused or none. What
+        torch.compile compiles is not.
 
     Raises
     ------
     ValueError
         If an argument is not as described; it names the argument, its value and what was expected.
     RuntimeError
-        If two of ``foreach``, ``differentiable`` and ``fused`` contradict each other; in `step`, if
-        the mode is "global" inside a backward pass, where not every gradient is there yet.
+        If two of ``foreach``, ``differentiable`` and ``fused`` contradict each other, or there is
+        no kernel for the parameters or options of a fused group; in `step`, if the mode is "global"
+        inside a backward pass, where not every gradient is there yet.
 
     Notes
     -----
