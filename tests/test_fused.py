@@ -192,6 +192,20 @@ def test_groups_have_their_own_options_and_one_norm() -> None:
         torch.testing.assert_close(one, other, rtol=2e-6, atol=2e-7)
 
 
+def test_schedules_move_the_rate_and_the_limit() -> None:
+    def end(fused: bool | None) -> torch.Tensor:
+        params = parameters([(30, 40)])
+        optimizer = RelativisticAdamW(
+            params, fused=fused, speed_follows_lr=True, adaptive_speed=True
+        )
+        for step in range(4):
+            optimizer.param_groups[0]["lr"] = 1e-3 * (step + 1)
+            stepped(optimizer, params, 1)
+        return params[0].detach()
+
+    torch.testing.assert_close(end(True), end(None), rtol=2e-6, atol=2e-7)
+
+
 def test_a_checkpoint_goes_from_one_path_to_the_other() -> None:
     """The optimizer that loads stays what it is: what can be had is a matter of the machine."""
     params = parameters([(4, 5), (3,)])
@@ -307,6 +321,12 @@ def test_parameters_without_a_kernel_are_refused(param: torch.Tensor, message: s
     assert len(optimizer.param_groups) == 1
     with pytest.raises(ValueError, match="fused=None in a group: expected that of the first"):
         optimizer.add_param_group({"params": [torch.zeros(2)], "fused": None})
+
+
+def test_divided_parameters_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch_impl.fused.is_distributed", lambda _param: True)
+    with pytest.raises(RuntimeError, match="does not support DTensors"):
+        RelativisticAdam(parameters([(3,)]), fused=True)
 
 
 def test_without_numba_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
