@@ -52,6 +52,7 @@ class Adam(NamedTuple):
     entries: bool
     weighs: bool
     amsgrad: bool
+    common: bool
 
 
 class Gravity(NamedTuple):
@@ -185,12 +186,9 @@ def take_adam_steps(steps: Sequence[AdamStep]) -> None:
     theta = math.fsum(x for step in together for x in step.thetas)
     count = sum(n for step in together for n in step.tensors.counts)
     for step in together:
-        options, numbers = step.options, step.numbers
-        each = [
-            kernels.factor(options, square, theta, count, rate, c)
-            for rate, c in zip(numbers[kernels.RATE], numbers[kernels.LIMIT], strict=True)
-        ]
-        step.factors[:] = np.array(each, dtype=np.float32)[step.tensors.work[:, 0]]
+        kernels.factors_of_model(
+            step.tensors.work, step.options, step.numbers, square, theta, count, step.factors
+        )
         step.finish()
 
 
@@ -245,6 +243,10 @@ def _adam(group: dict[str, Any], *, decoupled: bool) -> Adam:
         weighs=group["speed_unit"] == "relative",
         entries=mode == "per_component" or (mode == "per_param" and unlimited),
         amsgrad=group["amsgrad"],
+        common=law.key == "smooth_sqrt"
+        and not group["amsgrad"]
+        and group["speed_unit"] != "relative"
+        and (decoupled or penalty == 0),
     )
 
 

@@ -97,25 +97,37 @@ def _gain(law, ratio):
 
 
 @compiled
-def _limited(law, x, c):
-    """Return an entry limited by itself: q = min(|x|, c)/max(|x|, c), in `Law.limit_entries`."""
+def _ordered(x, c):
+    """Return q = min(|x|, c)/max(|x|, c) and the smaller of the two, as `Law.limit_entries`."""
     size = abs(x)
-    slow = size if size <= c or size != size else c  # noqa: PLR0124
-    fast = c if size <= c else size
-    quotient = slow / fast
-    if law == SMOOTH_SQRT:
-        result = slow / np.sqrt(_f(1.0) + quotient * quotient)
-    elif law == HARD_CLIP:
+    slow = c if size > c else size
+    fast = size if size > c else c
+    return slow / fast, slow
+
+
+@compiled
+def _limited(law, x, c):
+    """Return an entry limited by itself, by a law of which LLVM makes no vectors."""
+    quotient, slow = _ordered(x, c)
+    is_slow = abs(x) < c
+    if law == HARD_CLIP:
         result = slow
-    elif size < c and law == TANH:
+    elif is_slow and law == TANH:
         result = slow * (_f(math.tanh(quotient)) / quotient) if quotient > 0 else slow
-    elif size < c and law == PUBLISHED:
+    elif is_slow and law == PUBLISHED:
         result = slow * np.sqrt((_f(1.0) - quotient) * (_f(1.0) + quotient))
-    elif size < c and law == PIECEWISE:
+    elif is_slow and law == PIECEWISE:
         result = slow / ((_f(1.0) - quotient) * (_f(1.0) + quotient))
     else:
         result = slow * _f(math.tanh(_f(1.0) / max(quotient, _f(1.0 / 32.0))))
     return np.copysign(result, x)
+
+
+@compiled
+def _limited_smoothly(x, c):
+    """Return an entry limited by itself, by smooth_sqrt."""
+    quotient, slow = _ordered(x, c)
+    return np.copysign(slow / np.sqrt(_f(1.0) + quotient * quotient), x)
 
 
 @compiled
@@ -126,15 +138,21 @@ def _toward_zero(c):
 
 
 @compiled
+def _saturated(d):
+    """Return d between the numbers whose squares are finite; NaN for what is not finite."""
+    nothing = d * _f(0.0)
+    d = _LARGEST_WITH_SQUARE if d > _LARGEST_WITH_SQUARE else d
+    d = -_LARGEST_WITH_SQUARE if d < -_LARGEST_WITH_SQUARE else d
+    return d + nothing
+
+
+@compiled
 def _moments(g, p, m, v, adam):
-    """Return the next moments of an entry: its gradient with penalty, signed, and saturated."""
+    """Return the next moments of an entry: its gradient signed, with penalty, and saturated."""
     d = g * adam.sign
     if adam.penalty != 0:
         d += adam.penalty * p
-    nothing = d * _f(0.0)  # NaN for what is not finite
-    d = _LARGEST_WITH_SQUARE if d > _LARGEST_WITH_SQUARE else d
-    d = -_LARGEST_WITH_SQUARE if d < -_LARGEST_WITH_SQUARE else d
-    d += nothing
+    d = _saturated(d)
     return adam.beta1 * m + adam.rest1 * d, adam.beta2 * v + adam.rest2 * d * d
 
 
@@ -182,23 +200,45 @@ def _stop(table, t, low, high, adam):
 
 @compiled
 def _advance_and_limit(table, t, low, high, adam, root, rate, c):
-    """Advance a block and limit its entries, each by itself."""
+    """Advance a block and limit its entries by smooth_sqrt, in the case that is most common.
+
+    That is without AMSGrad, penalty and relative unit, conditions that would keep LLVM from making
+    vectors of so long a loop.
+    """
     count = high - low
     p, g = _view(table[PARAM, t], low, count), _view(table[GRAD, t], low, count)
     m, v = _view(table[FIRST, t], low, count), _view(table[SECOND, t], low, count)
-    x = _view(table[LARGEST, t], low, count)
     for i in range(count):
-        first, second = _moments(g[i], p[i], m[i], v[i], adam)
+        d = _saturated(g[i] * adam.sign)
+        first = adam.beta1 * m[i] + adam.rest1 * d
+        second = adam.beta2 * v[i] + adam.rest2 * d * d
         m[i] = first
         v[i] = second
-        if adam.amsgrad:
-            second = x[i] if x[i] > second else second
-            x[i] = second
         u = rate * (first / (np.sqrt(second) * root + adam.eps))
-        limit = c
-        if adam.unit == RELATIVE:
-            limit = c * max(abs(p[i]), _f(_FLOOR))
-        p[i] -= _limited(adam.law, u, limit) + adam.decay * p[i]
+        p[i] -= _limited_smoothly(u, c) + adam.decay * p[i]
+
+
+@compiled
+def _limit(table, t, low, high, adam, root, rate, c):
+    """Limit the entries of a block whose moments are advanced."""
+    count = high - low
+    p, m = _view(table[PARAM, t], low, count), _view(table[FIRST, t], low, count)
+    v = _view(table[LARGEST if adam.amsgrad else SECOND, t], low, count)
+    if adam.law != SMOOTH_SQRT:
+        for i in range(count):
+            u = rate * (m[i] / (np.sqrt(v[i]) * root + adam.eps))
+            limit = c * max(abs(p[i]), _f(_FLOOR)) if adam.unit == RELATIVE else c
+            p[i] -= _limited(adam.law, u, limit) + adam.decay * p[i]
+    elif adam.unit == RELATIVE:
+        for i in range(count):
+            u = rate * (m[i] / (np.sqrt(v[i]) * root + adam.eps))
+            size = abs(p[i])
+            limit = c * (size if size > _f(_FLOOR) else _f(_FLOOR))
+            p[i] -= _limited_smoothly(u, limit) + adam.decay * p[i]
+    else:
+        for i in range(count):
+            u = rate * (m[i] / (np.sqrt(v[i]) * root + adam.eps))
+            p[i] -= _limited_smoothly(u, c) + adam.decay * p[i]
 
 
 @compiled
@@ -274,7 +314,13 @@ def measure(table, work, adam, numbers, squares, thetas):
                     _apply(table, t, start, end, adam, root, _f(rate))
             else:
                 narrow = _toward_zero(c)
-                _advance_and_limit(table, t, low, high, adam, root, _f(rate), narrow)
+                for start in range(low, high, BLOCK):
+                    end = min(start + BLOCK, high)
+                    if adam.common:
+                        _advance_and_limit(table, t, start, end, adam, root, _f(rate), narrow)
+                    else:
+                        _advance(table, t, start, end, adam, root)
+                        _limit(table, t, start, end, adam, root, _f(rate), narrow)
             continue
         total = 0.0
         for start in range(low, high, BLOCK):
@@ -301,6 +347,15 @@ def finish(table, work, adam, numbers, factors):
             start = low + j * BLOCK
             end = min(start + BLOCK, high)
             _apply(table, t, start, end, adam, _f(numbers[ROOT, t]), factors[k])
+
+
+@compiled
+def factors_of_model(work, adam, numbers, square, theta, count, factors):
+    """Store what the û of each piece is to be multiplied with, where the block is the model."""
+    for k in range(work.shape[0]):
+        t = work[k, 0]
+        rate, c = numbers[RATE, t], numbers[LIMIT, t]
+        factors[k] = factor(adam, square, theta, count, rate, c)
 
 
 @compiled
