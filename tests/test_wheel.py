@@ -49,9 +49,9 @@ def test_the_wheel_holds_the_package_and_its_reference_alone(wheel: Path) -> Non
     tops = {name.parts[0] for name in names}
     assert {top.partition("-")[0] for top in tops} == {"subluminal"}
     expected = {
-        Path("subluminal", *(("reference",) if room == "reference" else ()), path.name)
+        Path("subluminal", *((room,) if room == "reference" else ()), path.relative_to(ROOT / room))
         for room in ("reference", "torch_impl")
-        for path in (ROOT / room).iterdir()
+        for path in (ROOT / room).rglob("*")
         if path.suffix == ".py" or path.name == "py.typed"
     }
     assert {name for name in names if name.parts[0] == "subluminal"} == expected

@@ -68,6 +68,7 @@ def records_of(runs: tuple[Run, ...], shared: Path) -> list[dict[str, Any]]:
 
 def _carry_out(scheme: str, world: int, folder: Path) -> None:
     logs = [folder / f"{scheme}-{rank}.log" for rank in range(world)]
+    (folder / f"{scheme}-{world}.store").unlink(missing_ok=True)  # of a run that has failed
     processes = []
     for rank, log in enumerate(logs):
         command = [sys.executable, "-W", "ignore", "-m", "tests.distributed.worker"]

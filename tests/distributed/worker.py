@@ -6,6 +6,7 @@ found is written to DIR/SCHEME-RANK.json as a list of records.
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -402,3 +403,5 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(0)  # gloo's threads, destructed at an ordinary exit, abort the process now and then
