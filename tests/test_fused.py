@@ -130,29 +130,16 @@ def test_gravity_is_left_as_finite_as_before(options: dict[str, Any], bad: float
 
 
 @pytest.mark.parametrize("mode", ["global", "per_param"])
-@pytest.mark.parametrize(("eps", "scale"), [(1e-30, 1e-23), (1e3, 1e-20)])
-def test_norms_that_binary32_cannot_square_are_measured(
-    mode: str, eps: float, scale: float
-) -> None:
-    """û of 1e7 … 1e23, or 1e-23: its squares overflow or vanish."""
-    results = []
-    for fused in (None, True):
-        params = parameters([(40, 50)])
-        optimizer = RelativisticAdam(
-            params,
-            1.0,
-            betas=(0.5, 0.6),
-            eps=eps,
-            relativistic_mode=mode,
-            law="hard_clip",
-            fused=fused,
-        )
-        before = params[0].detach().clone()
-        stepped(optimizer, params, 1, scale)
-        results.append(params[0].detach() - before)
-    norms = [float(r.double().norm()) for r in results]
-    torch.testing.assert_close(results[0], results[1], rtol=2e-5, atol=1e-6)
-    assert norms[1] == pytest.approx(0.1 if eps < 1 else 0.0, rel=1e-3, abs=1e-15)
+def test_norms_that_binary32_cannot_square_are_measured(mode: str) -> None:
+    """û = m/ε of 1e-23, whose squares vanish; limited to 1e-25 it is along the gradient."""
+    limit = 1e-25
+    param = torch.zeros(40, 50, requires_grad=True)
+    options: Any = {"relativistic_mode": mode, "law": "hard_clip", "fused": True}
+    optimizer = RelativisticAdam([param], 1.0, (0.5, 0.6), 1e3, limit, **options)
+    stepped(optimizer, [param], 1, 1e-20)
+    gradient = normal((40, 50), 0, torch.float32).double()
+    expected = -limit * gradient / gradient.norm()
+    torch.testing.assert_close(param.detach().double(), expected, rtol=1e-3, atol=1e-3 * limit)
 
 
 @pytest.mark.parametrize("mode", MODES)
