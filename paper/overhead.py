@@ -1,4 +1,4 @@
-"""What limits, telemetry and policies cost: ``python -m paper.overhead``.
+"""What limits, telemetry, policies and fused steps cost: ``python -m paper.overhead``.
 
 A step of a variant over a step of its baseline, both on copies of the same parameters, one right
 after the other and in random order, `.grad` replaced in every round, on one thread. A ratio is that
