@@ -1,4 +1,4 @@
-"""Hypothesis profiles and one thread per process."""
+"""Hypothesis profiles, one thread per process, and Triton's interpreter where it has no device."""
 
 import os
 
@@ -12,3 +12,6 @@ settings.register_profile("thorough", settings.get_profile("dev"), max_examples=
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "dev"))
 
 torch.set_num_threads(1)
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # which Triton reads when it is imported

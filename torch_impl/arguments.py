@@ -68,7 +68,7 @@ def check_flag(name: str, value: object) -> None:
 
 
 def check_paths(options: Mapping[str, Any]) -> None:
-    """Check ``foreach``, ``capturable``, ``differentiable`` and ``fused``, with torch's messages.
+    """Check what chooses how a step is computed, with torch's messages where it has one.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def check_paths(options: Mapping[str, Any]) -> None:
     RuntimeError
         If two contradict each other.
     """
-    for name in ("capturable", "differentiable"):
+    for name in ("capturable", "differentiable", "stochastic_rounding"):
         check_flag(name, options[name])
     for name in ("foreach", "fused"):
         if options[name] is not None and not isinstance(options[name], bool):
@@ -99,6 +99,8 @@ def check_paths(options: Mapping[str, Any]) -> None:
             raise RuntimeError("`fused` does not support `differentiable`")
         if options["foreach"]:
             raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+    elif options["stochastic_rounding"]:
+        raise RuntimeError("`stochastic_rounding` needs `fused=True`")
 
 
 def check_one_of(name: str, value: object, allowed: Collection[str]) -> None:

@@ -3,7 +3,7 @@
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, overload
+from typing import Any, ClassVar, overload
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch.optim.optimizer import Optimizer, ParamsT, StateDict, _use_grad_for_d
 
 from .arguments import as_number
 from .batches import Batch, batches, refuse_sparse_gradients, working_dtype
-from .fused import refuse_without_kernels
+from .fused import Kernels, Scaling, Work, alike, kernels_for, refuse_without_kernels
 from .nonfinite import (
     Guard,
     Skips,
@@ -24,11 +24,8 @@ from .nonfinite import (
 from .refusals import refuse_flattened, refuse_partitioned
 from .sharding import is_distributed
 from .snapshot import Snapshot
-from .state import check_state, restore_precision, step_tensor
+from .state import check_state, lives_on_device, restore_precision, step_tensor
 from .telemetry import Rows, SpeedReport
-
-if TYPE_CHECKING:
-    from .fused.cpu import Tensors
 
 
 class FirstOrderOptimizer(Optimizer, ABC):
@@ -44,6 +41,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         self._skips = Skips()
         self._seen = Rows()
+        self._kernels: Kernels | None = None
         super().__init__(params, defaults)
 
     @overload
@@ -192,13 +190,31 @@ class FirstOrderOptimizer(Optimizer, ABC):
         """Whether the step is that of kernels; what is compiled by torch is not."""
         return bool(self.param_groups[0]["fused"]) and not torch.compiler.is_compiling()
 
-    def _fused_tensors(self, group: dict[str, Any]) -> "Tensors | None":
-        """Return the tensors of a group for a kernel; None if there is no gradient."""
-        from .fused.cpu import Tensors  # noqa: PLC0415 -- an extra
+    def _fused(self) -> Kernels:
+        """Return the kernels of the optimizer's device."""
+        if self._kernels is None:
+            self._kernels = kernels_for(next(self._parameters()))
+        return self._kernels
 
-        buffers: dict[str, list[Tensor]] = {key: [] for key in self._buffer_keys(group)}
-        params, grads, steps = self._init_lists(group, buffers)
-        return Tensors(params, grads, *buffers.values(), steps) if params else None
+    def _work(self) -> list[Work]:
+        """Return what each group has for kernels; nothing of one without a gradient."""
+        works = []
+        for number, group in enumerate(self.param_groups):
+            buffers: dict[str, list[Tensor]] = {key: [] for key in self._buffer_keys(group)}
+            params, grads, steps = self._init_lists(group, buffers)
+            if params:
+                grads = alike(grads, params)
+                works.append(Work(number, group, params, grads, list(buffers.values()), steps))
+        return works
+
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """Whether a torch.amp.GradScaler leaves its scale to the step: kernels divide by it."""
+        return self._is_fused() and self._fused().unscales
+
+    def _scaling(self) -> Scaling:
+        """Return what a GradScaler has told the optimizer for this step."""
+        return Scaling(getattr(self, "grad_scale", None), getattr(self, "found_inf", None))
 
     def _init_group(
         self,
@@ -219,7 +235,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
             state = self.state[param]
             if "step" not in state:
                 state["step"] = step_tensor(param, group)
-            elif group["capturable"] and state["step"].device != param.device:
+            elif lives_on_device(group) and state["step"].device != param.device:
                 state["step"] = state["step"].to(param.device)
             params.append(param)
             grads.append(param.grad)
@@ -236,11 +252,13 @@ class FirstOrderOptimizer(Optimizer, ABC):
     def _add_checked(self, param_group: dict[str, Any]) -> None:
         """Add a group as torch.optim does; take it back if its options do not fit."""
         super().add_param_group(param_group)
+        group = self.param_groups[-1]
         try:
-            self._check_group(self.param_groups[-1])
+            self._check_group(group)
         except (ValueError, RuntimeError):
             self.param_groups.pop()
             raise
+        _draw_rounding_seed(group)
 
     def _check_group(self, group: dict[str, Any]) -> None:
         if group["differentiable"] and any(map(is_distributed, group["params"])):
@@ -255,7 +273,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
                     f"{self.defaults[name]!r}, since a step is skipped as a whole"
                 )
         if group["fused"]:
-            refuse_without_kernels(group)
+            refuse_without_kernels(group, next(self._parameters()))
         if bool(group["fused"]) != bool(self.param_groups[0]["fused"]):
             raise ValueError(
                 f"fused={group['fused']!r} in a group: expected that of the first one, "
@@ -271,12 +289,14 @@ class FirstOrderOptimizer(Optimizer, ABC):
         super().__setstate__(state)
         self.__dict__.setdefault("_skips", Skips())
         self._seen = Rows()
+        self._kernels = None
         for name, parameter in inspect.signature(type(self)).parameters.items():
             if name not in {"params", "generator"}:
                 self.defaults.setdefault(name, parameter.default)
         for group in self.param_groups:
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
+            _draw_rounding_seed(group)
             for param in group["params"]:
                 own = self.state.get(param, {})
                 if "step" in own and not isinstance(own["step"], Tensor):
@@ -298,13 +318,14 @@ class FirstOrderOptimizer(Optimizer, ABC):
         loaded: list[StateDict] = []
 
         def check(_: Optimizer, candidate: StateDict) -> StateDict:
-            fused = self.param_groups[0]["fused"]  # which is a matter of the machine
-            groups = [{**group, "fused": fused} for group in candidate["param_groups"]]
+            first = self.param_groups[0]
+            own = {name: first[name] for name in ("fused", "stochastic_rounding")}  # the machine's
+            groups = [{**group, **own} for group in candidate["param_groups"]]
             for group in groups:
                 self._check_options({**self.defaults, **group}, scheduled=True)
-            for group, own in zip(groups, self.param_groups, strict=False):
+            for group, present in zip(groups, self.param_groups, strict=False):
                 options = {key: value for key, value in group.items() if key != "params"}
-                self._check_group({**self.defaults, **own, **options})
+                self._check_group({**self.defaults, **present, **options})
             candidate = self._converted({**candidate, "param_groups": groups})
             check_state(self, candidate, self._needed_buffers)
             loaded.append(candidate)
@@ -333,6 +354,12 @@ class FirstOrderOptimizer(Optimizer, ABC):
             or self._cuda_graph_capture_health_check
         )
         check()
+
+
+def _draw_rounding_seed(group: dict[str, Any]) -> None:
+    """Have a group whose parameters are rounded by chance say which chances."""
+    if group["stochastic_rounding"]:
+        group.setdefault("rounding_seed", int(torch.randint(2**31, ())))
 
 
 def check_representable(group: dict[str, Any], names: tuple[str, ...]) -> None:

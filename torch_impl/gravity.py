@@ -75,10 +75,16 @@ class Gravity(FirstOrderOptimizer):
     differentiable
         Whether autograd records the step.
     fused
-        Whether a whole step is one kernel, on torch's threads and without intermediates: for
-        parameters in float32 or complex64 on the CPU, with Numba (``subluminal[cpu]``); a gradient
-        in another layout is copied. Of one optimizer either all groups are fused or none. What
-        torch.compile compiles is not.
+        Whether a whole step is done by kernels that keep no memory per parameter, on the CPU on
+        torch's threads. There they are for float32 and complex64, by Numba
+        (``subluminal[cpu]``), on CUDA for float32, bfloat16, float16 and complex64, by Triton. A
+        gradient in another layout is copied. Of one optimizer either all groups are fused or none.
+        What torch.compile compiles is not.
+    stochastic_rounding
+        With ``fused=True`` on CUDA: whether parameters in bfloat16 are rounded to one of the two
+        numbers around a result by chance, the nearer the more often, so that updates smaller than
+        half a unit in the last place are not lost. The chances are those of the group's
+        ``rounding_seed``, which is drawn from torch's generator when the group is added and saved.
 
     Raises
     ------
@@ -125,6 +131,7 @@ class Gravity(FirstOrderOptimizer):
         capturable: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
+        stochastic_rounding: bool = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -140,6 +147,7 @@ class Gravity(FirstOrderOptimizer):
             "capturable": capturable,
             "differentiable": differentiable,
             "fused": fused,
+            "stochastic_rounding": stochastic_rounding,
         }
         self._check_options(defaults)
         if generator is not None and not isinstance(generator, torch.Generator):
@@ -180,17 +188,9 @@ class Gravity(FirstOrderOptimizer):
                 "more than any later velocity can reach; lower alpha or set velocity_std"
             )
 
-    def _advance_fused(self) -> None:
-        from .fused.cpu import take_gravity_step  # noqa: PLC0415 -- an extra
-
-        for group in self.param_groups:
-            tensors = self._fused_tensors(group)
-            if tensors is not None:
-                take_gravity_step(group, tensors)
-
     def _advance(self) -> None:
         if self._is_fused():
-            self._advance_fused()
+            self._fused().take_gravity_steps(self._work(), self._scaling())
             return
         divided = parameters_by_sharding(self._parameters())
         waiting: list[Batch] = []

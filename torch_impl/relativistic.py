@@ -121,10 +121,16 @@ class RelativisticAdam(FirstOrderOptimizer):
     differentiable
         Whether autograd records the step.
     fused
-        Whether a whole step is one kernel, on torch's threads and without intermediates: for
-        parameters in float32 or complex64 on the CPU, with Numba (``subluminal[cpu]``); a gradient
-        in another layout is copied. Of one optimizer either all groups are fused or none. What
-        torch.compile compiles is not.
+        Whether a whole step is done by kernels that keep no memory per parameter, on the CPU on
+        torch's threads. There they are for float32 and complex64, by Numba
+        (``subluminal[cpu]``), on CUDA for float32, bfloat16, float16 and complex64, by Triton. A
+        gradient in another layout is copied. Of one optimizer either all groups are fused or none.
+        What torch.compile compiles is not.
+    stochastic_rounding
+        With ``fused=True`` on CUDA: whether parameters in bfloat16 are rounded to one of the two
+        numbers around a result by chance, the nearer the more often, so that updates smaller than
+        half a unit in the last place are not lost. The chances are those of the group's
+        ``rounding_seed``, which is drawn from torch's generator when the group is added and saved.
 
     Raises
     ------
@@ -184,6 +190,7 @@ class RelativisticAdam(FirstOrderOptimizer):
         capturable: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
+        stochastic_rounding: bool = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -208,6 +215,7 @@ class RelativisticAdam(FirstOrderOptimizer):
             "capturable": capturable,
             "differentiable": differentiable,
             "fused": fused,
+            "stochastic_rounding": stochastic_rounding,
         }
         self._check_options(defaults)
         super().__init__(params, defaults)
@@ -249,7 +257,8 @@ class RelativisticAdam(FirstOrderOptimizer):
         if any(group["relativistic_mode"] == "global" for group in self.param_groups):
             refuse_a_part_of_the_model()
         if self._is_fused():
-            self._advance_fused()
+            decoupled = self._decoupled_weight_decay
+            self._fused().take_adam_steps(self._work(), self._scaling(), decoupled=decoupled)
             return
         measures = any(map(self._is_measuring, self.param_groups))
         limiters = {
@@ -279,18 +288,6 @@ class RelativisticAdam(FirstOrderOptimizer):
             sizes = {id(row.owner): row.size for row in rows}
             for batch in measuring:
                 remember_sizes(batch, [sizes[id(owner)] for owner in batch.owners])
-
-    def _advance_fused(self) -> None:
-        from .fused.cpu import AdamStep, take_adam_steps  # noqa: PLC0415 -- an extra
-
-        each = ((group, self._fused_tensors(group)) for group in self.param_groups)
-        take_adam_steps(
-            [
-                AdamStep(group, tensors, decoupled=self._decoupled_weight_decay)
-                for group, tensors in each
-                if tensors is not None
-            ]
-        )
 
     def _is_measuring(self, group: dict[str, Any]) -> bool:
         """Whether sizes of a group are to be measured; where only the device knows, always."""
@@ -460,6 +457,7 @@ class RelativisticAdamW(RelativisticAdam):
         capturable: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
+        stochastic_rounding: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -485,6 +483,7 @@ class RelativisticAdamW(RelativisticAdam):
             capturable=capturable,
             differentiable=differentiable,
             fused=fused,
+            stochastic_rounding=stochastic_rounding,
         )
 
 

@@ -1,7 +1,7 @@
 """Saved state: is it this optimizer's, and does it keep its precision when it is loaded."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -108,8 +108,13 @@ def restore_precision(optimizer: Optimizer, state_dict: StateDict) -> None:
 
 def step_tensor(param: Tensor, group: dict[str, Any], value: float = 0.0) -> Tensor:
     """Return a step: on the host, which reads it, unless it must stay on the device."""
-    device = param.device if group.get("capturable") else "cpu"
+    device = param.device if lives_on_device(group) else "cpu"
     return torch.full((), value, dtype=torch.float32, device=device)
+
+
+def lives_on_device(group: Mapping[str, Any]) -> bool:
+    """Whether steps are counted on the parameters' device: in a CUDA graph, or by its kernels."""
+    return bool(group.get("capturable") or group.get("fused"))
 
 
 def _buffers(state: dict[str, Any]) -> dict[str, Tensor]:

@@ -1,46 +1,127 @@
-"""Whole steps as one kernel: ``fused=True``."""
+"""Whole steps as kernels: ``fused=True``."""
 
 import importlib.util
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import torch
+from torch import Tensor
 
 from ..sharding import is_distributed
+from .work import Scaling, Work, alike
 
-DTYPES = (torch.float32, torch.complex64)
+__all__ = ["Kernels", "Scaling", "Work", "alike", "kernels_for", "refuse_without_kernels"]
 
 
-def refuse_without_kernels(group: Mapping[str, Any]) -> None:
+class Kernels(Protocol):
+    """The kernels of a kind of device, and what they keep from step to step.
+
+    Attributes
+    ----------
+    unscales
+        Whether they divide gradients by a GradScaler's scale themselves.
+    """
+
+    unscales: bool
+
+    def take_adam_steps(self, works: Sequence[Work], scaling: Scaling, *, decoupled: bool) -> None:
+        """Take the step of every group of RelativisticAdam, or with ``decoupled`` decay AdamW."""
+
+    def take_gravity_steps(self, works: Sequence[Work], scaling: Scaling) -> None:
+        """Take the step of every group of Gravity."""
+
+
+class Home(NamedTuple):
+    """What kernels for a kind of device need, and what they are for."""
+
+    package: str
+    install: str
+    dtypes: tuple[torch.dtype, ...]
+    options: tuple[str, ...] = ()
+
+
+HOMES: Mapping[str, Home] = {
+    "cpu": Home(
+        "numba",
+        "Numba, which is not installed: pip install 'subluminal[cpu]'",
+        (torch.float32, torch.complex64),
+    ),
+    "cuda": Home(
+        "triton",
+        "Triton, which is not installed: it comes with torch's CUDA builds",
+        (torch.float32, torch.bfloat16, torch.float16, torch.complex64),
+        options=("capturable", "stochastic_rounding"),
+    ),
+}
+"""Kind of device → what its kernels need."""
+
+
+def home_of(param: Tensor) -> str:
+    """Return the kind of device whose kernels step a parameter."""
+    return param.device.type
+
+
+def kernels_for(param: Tensor) -> Kernels:
+    """Return new kernels for the device of a parameter."""
+    if home_of(param) == "cpu":
+        from . import cpu  # noqa: PLC0415 -- an extra
+
+        return cpu.Kernels()
+    from .cuda import steps  # noqa: PLC0415 -- an extra
+
+    return steps.Kernels()
+
+
+def refuse_without_kernels(group: Mapping[str, Any], first: Tensor) -> None:
     """Raise RuntimeError if there are no kernels for the parameters of a group, and say why.
+
+    Parameters
+    ----------
+    group
+        Its options and parameters.
+    first
+        The first parameter of the optimizer, whose kind of device is that of all.
 
     Raises
     ------
     RuntimeError
         Naming what stands in the way, and what to do.
     """
-    if importlib.util.find_spec("numba") is None:
-        raise RuntimeError(
-            "`fused=True` needs Numba, which is not installed: pip install 'subluminal[cpu]', or "
-            "leave fused to None"
-        )
-    for option in ("capturable", "telemetry"):
-        if group.get(option):
-            raise RuntimeError(f"`fused` and `{option}` cannot be `True` together")
+    if group.get("telemetry"):
+        raise RuntimeError("`fused` and `telemetry` cannot be `True` together")
     if group.get("placement", "update") != "update":
         raise RuntimeError("`fused=True` limits updates: expected placement='update'")
     if isinstance(group.get("speed_limit"), str):
         raise RuntimeError("`fused=True` measures no limit: expected speed_limit to be a number")
     for param in group["params"]:
-        if is_distributed(param):
-            raise RuntimeError("`fused=True` does not support DTensors")
-        if param.device.type != "cpu" or param.dtype not in DTYPES:
+        _refuse_parameter(param, group, home_of(first))
+
+
+def _refuse_parameter(param: Tensor, group: Mapping[str, Any], kind: str) -> None:
+    if is_distributed(param):
+        raise RuntimeError("`fused=True` does not support DTensors")
+    home = HOMES.get(home_of(param))
+    if home is None or param.dtype not in home.dtypes:
+        known = "; ".join(
+            f"{', '.join(map(str, home.dtypes))} on {kind}" for kind, home in HOMES.items()
+        )
+        raise RuntimeError(
+            f"`fused=True` is for parameters in {known}: one is in {param.dtype} on {param.device}"
+        )
+    if home_of(param) != kind:
+        raise RuntimeError(
+            f"`fused=True` is for parameters on one kind of device: one is on {param.device}, the "
+            f"first on {kind}"
+        )
+    if importlib.util.find_spec(home.package) is None:
+        raise RuntimeError(f"`fused=True` needs {home.install}, or leave fused to None")
+    for option in ("capturable", "stochastic_rounding"):
+        if group[option] and option not in home.options:
             raise RuntimeError(
-                f"`fused=True` is for parameters in float32 or complex64 on the CPU: one is in "
-                f"{param.dtype} on {param.device}"
+                f"`fused` and `{option}` cannot be `True` together on {param.device}"
             )
-        if torch.empty_like(param, device="meta").stride() != param.stride():
-            raise RuntimeError(
-                "`fused=True` needs parameters whose entries fill their memory: one of shape "
-                f"{tuple(param.shape)} has strides {param.stride()}"
-            )
+    if torch.empty_like(param, device="meta").stride() != param.stride():
+        raise RuntimeError(
+            "`fused=True` needs parameters whose entries fill their memory: one of shape "
+            f"{tuple(param.shape)} has strides {param.stride()}"
+        )

@@ -20,6 +20,7 @@ from ..laws import LAWS
 from ..limit import UNITS
 from ..schedules import following
 from . import cpu_kernels as kernels
+from .work import Scaling, Work
 
 PIECE = 2**18
 """Entries of a tensor that one thread takes on; a multiple of `kernels.BLOCK`."""
@@ -170,6 +171,31 @@ class AdamStep:
         if not self.options.entries:
             kernels.factors_of_tensors(tensors.work, tensors.firsts, *known, *sums)
             self.finish()
+
+
+class Kernels:
+    """The kernels of the CPU, which keep nothing from step to step.
+
+    Attributes
+    ----------
+    unscales
+        False: a GradScaler does.
+    """
+
+    unscales = False
+
+    def take_adam_steps(self, works: Sequence[Work], _scaling: Scaling, *, decoupled: bool) -> None:
+        """Take the step of every group of RelativisticAdam(W)."""
+        take_adam_steps([AdamStep(w.group, _tensors(w), decoupled=decoupled) for w in works])
+
+    def take_gravity_steps(self, works: Sequence[Work], _scaling: Scaling) -> None:
+        """Take the step of every group of Gravity."""
+        for work in works:
+            take_gravity_step(work.group, _tensors(work))
+
+
+def _tensors(work: Work) -> Tensors:
+    return Tensors(work.params, work.grads, *work.buffers, work.steps)
 
 
 def take_adam_steps(steps: Sequence[AdamStep]) -> None:

@@ -1,0 +1,1 @@
+"""``fused=True`` on a CUDA device: whole steps by kernels that Triton compiles."""

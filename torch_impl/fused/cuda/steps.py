@@ -1,0 +1,320 @@
+"""The launches of a step: a handful for every wave of tensors, however many tensors there are."""
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+import triton.language as tl
+from torch import Tensor
+
+from ...arguments import as_number
+from ...laws import LAWS
+from ..work import Scaling, Work, entries
+from . import adam, gravity
+from .blocks import How
+from .buckets import Bucket, Wave
+
+KINDS: Mapping[torch.dtype, tl.dtype] = {
+    torch.float32: tl.float32,
+    torch.complex64: tl.float32,
+    torch.float16: tl.float16,
+    torch.bfloat16: tl.bfloat16,
+}
+"""What Triton calls the dtypes of entries."""
+
+ROUNDED: Mapping[str, Any] = {"enable_fp_fusion": False}
+"""Without fused multiply-adds, so that a step is rounded as on the other paths."""
+
+_ALIGNMENT = 16
+
+
+class Part:
+    """The tensors of a group that share a bucket, and how they are stepped."""
+
+    def __init__(
+        self, work: Work, bucket: Bucket, aligned: bool, scaling: Scaling, *, decoupled: bool
+    ) -> None:
+        group, param = work.group, work.params[0]
+        self.work, self.group, self.bucket = work, group, bucket
+        device = param.device
+        self.scale, self.found = (
+            x if x is None else x.to(device, non_blocking=True) for x in scaling
+        )
+        self.seed = group.get("rounding_seed", 0)
+        penalty = group["weight_decay"]
+        decays = isinstance(penalty, Tensor) or penalty != 0
+        self.how = How(
+            kind=KINDS[param.dtype],
+            state=KINDS[work.buffers[0][0].dtype],
+            aligned=aligned,
+            maximize=group["maximize"],
+            penalised=decays and not decoupled,
+            decoupled=decays and decoupled,
+            amsgrad=group.get("amsgrad", False),
+            relative=group.get("max_step_grad", "inverse_max") != "inverse_max",
+            stochastic=group["stochastic_rounding"] and param.dtype == torch.bfloat16,
+        )
+
+    @contextlib.contextmanager
+    def on_device(self) -> Iterator[None]:
+        """Launch where the tensors are."""
+        table = self.bucket.table
+        with torch.cuda.device(table.device) if table.is_cuda else contextlib.nullcontext():
+            yield
+
+    def options(self, *values: float | Tensor) -> tuple[Any, ...]:
+        """Return options as numbers, then those that are tensors of the device as such."""
+        here = self.bucket.table.device
+        on_device = [isinstance(x, Tensor) and x.device == here for x in values]
+        numbers = (
+            0.0 if there else as_number(x) for x, there in zip(values, on_device, strict=True)
+        )
+        tensors = (x if there else None for x, there in zip(values, on_device, strict=True))
+        return (*numbers, *tensors)
+
+
+class AdamPart(Part):
+    """The same for RelativisticAdam and RelativisticAdamW."""
+
+    def __init__(self, *args: Any, decoupled: bool) -> None:
+        super().__init__(*args, decoupled=decoupled)
+        self.decoupled = decoupled
+        law, mode = LAWS[self.group["law"]], self.group["relativistic_mode"]
+        self.limit = self.group["speed_limit"] if law.limits else math.inf
+        unlimited = not isinstance(self.limit, Tensor) and math.isinf(self.limit)
+        self.law, self.unit = law.key, self.group["speed_unit"]
+        self.together = mode == "global"
+        self.by_entries = mode == "per_component" or (mode == "per_param" and unlimited)
+
+    def begin(self) -> None:
+        """Count a step of every tensor and fill in its numbers."""
+        group, bucket = self.group, self.bucket
+        beta1, beta2 = group["betas"]
+        adam.begin[(len(bucket.sizes),)](
+            bucket.table,
+            bucket.numbers,
+            len(bucket.sizes),
+            self.found,
+            *self.options(group["lr"], beta1, beta2, group["weight_decay"], self.limit),
+            group["eps"],
+            float(group["speed_warmup_steps"]) if group["adaptive_speed"] else 0.0,
+            group["speed_reference_lr"],
+            follows=group["speed_follows_lr"],
+            decoupled=self.decoupled,
+            num_warps=1,
+            **ROUNDED,
+        )
+
+    def limit_entries(self) -> None:
+        """Take the whole step, entry by entry."""
+        bucket = self.bucket
+        adam.limit_entries[(bucket.whole.blocks,)](
+            *bucket.where(bucket.whole),
+            self.scale,
+            self.seed,
+            self.found,
+            how=self.how,
+            law=self.law,
+            unit=self.unit,
+            num_warps=8,
+            **ROUNDED,
+        )
+
+    def measure(self, wave: Wave, *, weighed: bool) -> None:
+        """Advance the moments of a wave and store what their blocks add up to."""
+        bucket = self.bucket
+        adam.measure[(wave.blocks,)](
+            *bucket.where(wave),
+            bucket.squares,
+            bucket.thetas,
+            self.scale,
+            self.found,
+            how=self.how,
+            weighed=weighed,
+            num_warps=8,
+            **ROUNDED,
+        )
+
+    def add_up(self, *, weighed: bool) -> Tensor:
+        """Return Σu² and Σθ² of the whole bucket, as far as they have been stored."""
+        bucket = self.bucket
+        adam.add_up[(1,)](
+            bucket.squares,
+            bucket.thetas,
+            bucket.total,
+            bucket.whole.blocks,
+            self.found,
+            weighed=weighed,
+            num_warps=16,
+        )
+        return bucket.total
+
+    def find_factors(self, wave: Wave, total: Tensor | None = None, count: int = 0) -> None:
+        """Store what the û of each tensor of a wave is to be multiplied with.
+
+        Parameters
+        ----------
+        wave
+            The tensors.
+        total, count
+            Σu², Σθ² and entries of the model, where that is the block of the limit.
+        """
+        bucket = self.bucket
+        adam.find_factors[(wave.tensors,)](
+            bucket.squares,
+            bucket.thetas,
+            total,
+            bucket.firsts,
+            bucket.counts,
+            len(bucket.sizes),
+            wave.first_tensor,
+            bucket.numbers,
+            bucket.factors,
+            float(count),
+            self.found,
+            law=self.law,
+            unit=self.unit,
+            num_warps=16,
+            **ROUNDED,
+        )
+
+    def finish(self, wave: Wave) -> None:
+        """Apply the updates of a wave."""
+        bucket = self.bucket
+        adam.finish[(wave.blocks,)](
+            *bucket.where(wave),
+            bucket.factors,
+            self.seed,
+            self.found,
+            how=self.how,
+            num_warps=8,
+            **ROUNDED,
+        )
+
+    def take(self) -> None:
+        """Take a step in which no block of the limit is larger than a tensor."""
+        if self.by_entries and self.bucket.whole.blocks:
+            self.limit_entries()
+        if self.by_entries:
+            return
+        for wave in self.bucket.waves:
+            self.measure(wave, weighed=self.unit == "relative")
+            self.find_factors(wave)
+            self.finish(wave)
+
+
+class GravityPart(Part):
+    """The same for Gravity."""
+
+    def take(self) -> None:
+        """Take the step."""
+        group, bucket = self.group, self.bucket
+        kappa = group["max_step_grad"] if self.how.relative else 1.0
+        gravity.begin[(len(bucket.sizes),)](
+            bucket.table,
+            bucket.numbers,
+            len(bucket.sizes),
+            self.found,
+            *self.options(group["lr"], group["beta"], group["weight_decay"]),
+            float(group["initial_step"]),
+            num_warps=1,
+            **ROUNDED,
+        )
+        for wave in bucket.waves:
+            where = bucket.where(wave)
+            launch = {"how": self.how, "num_warps": 8, **ROUNDED}
+            gravity.find_peaks[(wave.blocks,)](
+                *where, bucket.peaks, self.scale, self.found, **launch
+            )
+            gravity.find_factors[(wave.tensors,)](
+                bucket.peaks,
+                bucket.firsts,
+                wave.first_tensor,
+                bucket.factors,
+                kappa,
+                self.found,
+                relative=self.how.relative,
+                num_warps=8,
+            )
+            gravity.advance[(wave.blocks,)](
+                *where, bucket.factors, self.scale, self.seed, self.found, **launch
+            )
+
+
+class Kernels:
+    """The kernels of an optimizer, with the buckets that they keep from step to step.
+
+    Attributes
+    ----------
+    unscales
+        True: they divide by a GradScaler's scale, and do nothing where it has found an ∞.
+    """
+
+    unscales = True
+
+    def __init__(self) -> None:
+        self._buckets: dict[Any, Bucket] = {}
+        self._captured: list[Bucket] = []
+
+    def take_adam_steps(self, works: Sequence[Work], scaling: Scaling, *, decoupled: bool) -> None:
+        """Take the step of every group, those whose blocks are the model with one norm."""
+        parts = [
+            AdamPart(*each, scaling, decoupled=decoupled)
+            for each in self._divided(works, adam.NUMBERS, 8)
+        ]
+        for part in parts:
+            with part.on_device():
+                part.begin()
+                if not part.together:
+                    part.take()
+        together = [part for part in parts if part.together and part.bucket.whole.blocks]
+        weighed = any(part.unit == "relative" for part in together)
+        totals = []
+        for part in together:
+            with part.on_device():
+                part.measure(part.bucket.whole, weighed=weighed)
+                totals.append(part.add_up(weighed=weighed))
+        count = sum(sum(part.bucket.sizes) for part in together)
+        for part in together:
+            with part.on_device():
+                part.find_factors(part.bucket.whole, _sum(totals, part), count)
+                part.finish(part.bucket.whole)
+
+    def take_gravity_steps(self, works: Sequence[Work], scaling: Scaling) -> None:
+        """Take the step of every group."""
+        for each in self._divided(works, gravity.NUMBERS, 4):
+            part = GravityPart(*each, scaling, decoupled=False)
+            with part.on_device():
+                part.take()
+
+    def _divided(
+        self, works: Sequence[Work], numbers: int, wave_bytes: int
+    ) -> Iterator[tuple[Work, Bucket, bool]]:
+        """Yield the tensors of every bucket, the bucket, and whether they are aligned."""
+        for work in works:
+            rows = work.rows()
+            together: dict[Any, list[int]] = {}
+            for i, (param, *others) in enumerate(zip(*rows[:-1], strict=True)):
+                aligned = not any(x.data_ptr() % _ALIGNMENT for x in (param, *others))
+                key = (work.number, param.device, param.dtype, others[1].dtype, aligned)
+                together.setdefault(key, []).append(i)
+            for key, indices in together.items():
+                sizes = [entries(work.params[i]) for i in indices]
+                bucket = self._buckets.get(key)
+                if bucket is None or bucket.sizes != sizes:
+                    if bucket is not None and bucket.captured:
+                        self._captured.append(bucket)
+                    bucket = Bucket(key[1], sizes, numbers, wave_bytes)
+                    self._buckets[key] = bucket
+                bucket.point_to([[row[i] for i in indices] for row in rows])
+                yield work.at(indices), bucket, key[-1]
+
+
+def _sum(totals: Sequence[Tensor], part: Part) -> Tensor:
+    """Return the sum of what buckets add up to, on the device of a part."""
+    if len(totals) == 1:
+        return totals[0]
+    device = part.bucket.table.device
+    return torch.stack([total.to(device, non_blocking=True) for total in totals]).sum(dim=0)

@@ -1,0 +1,74 @@
+"""What kernels are given: the tensors of a parameter group that have a gradient."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Work(NamedTuple):
+    """The tensors of a parameter group that have a gradient; parallel lists.
+
+    Attributes
+    ----------
+    number, group
+        The number of the group, and its options.
+    params, grads, buffers, steps
+        Parameters, gradients laid out in memory as these are, the state buffers of each kind, and
+        steps. A gradient may be a copy that is not held by anyone else.
+    """
+
+    number: int
+    group: dict[str, Any]
+    params: list[Tensor]
+    grads: list[Tensor]
+    buffers: list[list[Tensor]]
+    steps: list[Tensor]
+
+    def rows(self) -> tuple[list[Tensor], ...]:
+        """Return parameters, gradients, three kinds of buffers and steps, as kernels know them.
+
+        A kind that there is not is the one before it.
+        """
+        first, *others = self.buffers
+        second = others[0] if others else first
+        largest = others[1] if len(others) > 1 else second
+        return self.params, self.grads, first, second, largest, self.steps
+
+    def at(self, indices: list[int]) -> "Work":
+        """Return some of the tensors."""
+
+        def some(row: list[Tensor]) -> list[Tensor]:
+            return [row[i] for i in indices]
+
+        params, grads, steps = some(self.params), some(self.grads), some(self.steps)
+        return Work(
+            self.number, self.group, params, grads, [some(row) for row in self.buffers], steps
+        )
+
+
+class Scaling(NamedTuple):
+    """What a torch.amp.GradScaler says: what gradients are divided by, and whether one is bad.
+
+    Both are tensors of one element, or None.
+    """
+
+    grad_scale: Tensor | None = None
+    found_inf: Tensor | None = None
+
+
+def entries(param: Tensor) -> int:
+    """Return the number of real entries of a tensor."""
+    return param.numel() * (2 if param.is_complex() else 1)
+
+
+def alike(grads: list[Tensor], params: list[Tensor]) -> list[Tensor]:
+    """Return gradients whose entries lie in memory as those of their parameters do."""
+    return [_like(grad, param) for grad, param in zip(grads, params, strict=True)]
+
+
+def _like(grad: Tensor, param: Tensor) -> Tensor:
+    """Return a gradient whose entries lie in memory as its parameter's do."""
+    if grad.dtype is param.dtype and grad.stride() == param.stride() and not grad.is_conj():
+        return grad
+    return torch.empty_like(param).copy_(grad)
