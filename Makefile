@@ -4,7 +4,8 @@ BIN := .venv/bin
 READY := .venv/ready
 export PYTHONHASHSEED := 0
 
-.PHONY: demo readme contract overhead proofs enumerate test test-thorough lint format wheel clean
+.PHONY: demo readme contract bench bench-gpu bench-compare bench-record proofs enumerate test test-thorough lint format wheel clean
+.DELETE_ON_ERROR:
 
 demo: $(READY)
 	$(BIN)/python -m paper.demo
@@ -19,9 +20,29 @@ contract: $(READY)
 	$(BIN)/pytest -n 2 -m contract --counts paper/results/contract.json
 	$(BIN)/python -m paper.readme
 
-# What limits, telemetry, policies and fused steps cost, and the README's tables; 10 minutes.
-overhead: $(READY)
-	$(BIN)/python -m paper.overhead --out paper/results
+# The ratios of steps on the CPU, and their tables: under 10 minutes on a quiet machine. A run that
+# was interrupted is continued.
+bench: $(READY)
+	rm -f build/bench/cpu.json
+	$(MAKE) build/bench/cpu.json
+
+build/bench/cpu.json: $(READY) $(shell find torch_impl tests/benchmarks -name '*.py')
+	$(BIN)/pytest tests/benchmarks -o python_files='bench_*.py' --benchmark-only --benchmark-quiet
+	$(BIN)/python -m tests.benchmarks.report
+
+# The same on a CUDA device, after checks: PYTHON has torch and Triton; under 8 minutes.
+bench-gpu:
+	$(PYTHON) -m tests.benchmarks.gpu
+
+# The change of every ratio since the committed results; measures if nothing is measured yet.
+bench-compare: build/bench/cpu.json
+	$(BIN)/python -m tests.benchmarks.compare
+
+# What was measured, to be committed, and the texts' tables from it.
+bench-record: $(READY)
+	for device in cpu cuda; do \
+		if test -f build/bench/$$device.json; then \
+			cp build/bench/$$device.json paper/results/bench-$$device.json; fi; done
 	$(BIN)/python -m paper.readme
 
 # Coq and Gappa on every theorem that they know: installs 1.1 GB of system packages; 5 minutes after.

@@ -6,26 +6,28 @@ from pathlib import Path
 
 from analysis.files import markdown, write_atomically
 
-from . import contract, overhead, theorems
+from . import bench, contract, theorems
 from .demo import digits_rows, read, regression_rows
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "paper" / "results"
+
+IN_README = {
+    "cpu": ("steps", "peers", "costs", "environment"),
+    "cuda": ("steps", "environment"),
+}
+"""The tables of benchmarks that the README shows."""
 
 
 def blocks() -> dict[str, str]:
     """Return what stands between the README's markers, by marker."""
     results = read(RESULTS)
     counted = contract.read(RESULTS)
-    costs = overhead.read(RESULTS)
     return {
         "contract-environment": contract.environment(counted),
         "contract-works-with": markdown(contract.works_with_rows(counted)),
         "contract-distributed": markdown(contract.distributed_rows(counted)),
-        "overhead": markdown(overhead.rows(costs)),
-        "overhead-environment": overhead.environment(costs),
-        "fused": markdown(overhead.rows(costs, "fused")),
-        "fused-environment": overhead.environment(costs, "fused"),
+        **bench.blocks(RESULTS, IN_README),
         "demo-regression": markdown(regression_rows(results)),
         "demo-digits": markdown(digits_rows(results)),
         "theorems-counts": markdown(theorems.counts()),
@@ -49,6 +51,7 @@ def lists() -> dict[str, str]:
 
 TEXTS: Mapping[str, Callable[[], dict[str, str]]] = {
     "README.md": blocks,
+    "tests/benchmarks/README.md": lambda: bench.blocks(RESULTS),
     "proofs/README.md": lists,
 }
 """Text → what its blocks are made from."""

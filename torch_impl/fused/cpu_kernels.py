@@ -20,6 +20,8 @@ from numba.extending import intrinsic
 compiled = numba.njit(
     error_model="numpy", fastmath={"reassoc", "contract", "nsz"}, nogil=True, cache=True
 )
+in_order = numba.njit(error_model="numpy", fastmath={"contract"}, nogil=True, cache=True)
+"""Compiles what is to be rounded as it is written."""
 
 BLOCK = 16384
 """Entries whose part of a norm is one term, so that it does not depend on the number of threads."""
@@ -124,10 +126,21 @@ def _limited(law, x, c):
 
 
 @compiled
-def _limited_smoothly(x, c):
-    """Return an entry limited by itself, by smooth_sqrt."""
-    quotient, slow = _ordered(x, c)
-    return np.copysign(slow / np.sqrt(_f(1.0) + quotient * quotient), x)
+def _limited_smoothly(size, c):
+    """Return the size of an entry limited by itself, by smooth_sqrt."""
+    quotient, slow = _ordered(size, c)
+    return slow / np.sqrt(_f(1.0) + quotient * quotient)
+
+
+@in_order
+def _share(x, y, c):
+    """Return c·x/√(x² + y²): an entry of size c·x/y limited by itself, by smooth_sqrt.
+
+    It has a division less than `_limited_smoothly` and like it never exceeds c: the root of a
+    number that is at least x² rounded is at least x, if that does not underflow. What is wanted for
+    this is x, y ≥ 0 that are at most 2⁶³·1.5, and y at least 2⁻⁶².
+    """
+    return c * (x / np.sqrt(x * x + y * y))
 
 
 @compiled
@@ -199,11 +212,11 @@ def _stop(table, t, low, high, adam):
 
 
 @compiled
-def _advance_and_limit(table, t, low, high, adam, root, rate, c):
+def _advance_and_limit(table, t, low, high, adam, scale, slope, offset, c):
     """Advance a block and limit its entries by smooth_sqrt, in the case that is most common.
 
     That is without AMSGrad, penalty and relative unit, conditions that would keep LLVM from making
-    vectors of so long a loop.
+    vectors of so long a loop. ``scale``, ``slope`` and ``offset`` are those of `_scaled`.
     """
     count = high - low
     p, g = _view(table[PARAM, t], low, count), _view(table[GRAD, t], low, count)
@@ -214,8 +227,10 @@ def _advance_and_limit(table, t, low, high, adam, root, rate, c):
         second = adam.beta2 * v[i] + adam.rest2 * d * d
         m[i] = first
         v[i] = second
-        u = rate * (first / (np.sqrt(second) * root + adam.eps))
-        p[i] -= _limited_smoothly(u, c) + adam.decay * p[i]
+        size = abs(first) * scale
+        size = _LARGEST_WITH_SQUARE if size > _LARGEST_WITH_SQUARE else size
+        step = _share(size, np.sqrt(second) * slope + offset, c)
+        p[i] -= np.copysign(step, first) + adam.decay * p[i]
 
 
 @compiled
@@ -231,14 +246,15 @@ def _limit(table, t, low, high, adam, root, rate, c):
             p[i] -= _limited(adam.law, u, limit) + adam.decay * p[i]
     elif adam.unit == RELATIVE:
         for i in range(count):
-            u = rate * (m[i] / (np.sqrt(v[i]) * root + adam.eps))
-            size = abs(p[i])
-            limit = c * (size if size > _f(_FLOOR) else _f(_FLOOR))
-            p[i] -= _limited_smoothly(u, limit) + adam.decay * p[i]
+            # With the sign of u instead of m, LLVM would divide twice, for u and for -u.
+            size = rate * (abs(m[i]) / (np.sqrt(v[i]) * root + adam.eps))
+            scale = abs(p[i])
+            limit = c * (scale if scale > _f(_FLOOR) else _f(_FLOOR))
+            p[i] -= np.copysign(_limited_smoothly(size, limit), m[i]) + adam.decay * p[i]
     else:
         for i in range(count):
-            u = rate * (m[i] / (np.sqrt(v[i]) * root + adam.eps))
-            p[i] -= _limited_smoothly(u, c) + adam.decay * p[i]
+            size = rate * (abs(m[i]) / (np.sqrt(v[i]) * root + adam.eps))
+            p[i] -= np.copysign(_limited_smoothly(size, c), m[i]) + adam.decay * p[i]
 
 
 @compiled
@@ -293,6 +309,17 @@ def factor(adam, square, theta, count, rate, c):
 
 
 @compiled
+def _scaled(adam, root, rate, c):
+    """Return what |m| is to be multiplied with, and √v, and what is to be added to this.
+
+    The two are then as c to |u|, the larger at most 2⁶³ where √v and ε/√v̂ are.
+    """
+    ratio = c / rate
+    scale = 0.5 / max(1.0, ratio * root)
+    return scale, scale * ratio * root, scale * ratio * adam.eps
+
+
+@compiled
 def measure(table, work, adam, numbers, squares, thetas):
     """Advance pieces, and limit them if entries are limited by themselves; else measure them.
 
@@ -314,13 +341,15 @@ def measure(table, work, adam, numbers, squares, thetas):
                     _apply(table, t, start, end, adam, root, _f(rate))
             else:
                 narrow = _toward_zero(c)
+                scale, slope, offset = _scaled(adam, numbers[ROOT, t], rate, c)
+                if adam.common and 2.0**-62 <= offset <= 2.0**62:
+                    a, b, d = _f(scale), _f(slope), _f(offset)
+                    _advance_and_limit(table, t, low, high, adam, a, b, d, narrow)
+                    continue
                 for start in range(low, high, BLOCK):
                     end = min(start + BLOCK, high)
-                    if adam.common:
-                        _advance_and_limit(table, t, start, end, adam, root, _f(rate), narrow)
-                    else:
-                        _advance(table, t, start, end, adam, root)
-                        _limit(table, t, start, end, adam, root, _f(rate), narrow)
+                    _advance(table, t, start, end, adam, root)
+                    _limit(table, t, start, end, adam, root, _f(rate), narrow)
             continue
         total = 0.0
         for start in range(low, high, BLOCK):
@@ -342,11 +371,7 @@ def finish(table, work, adam, numbers, factors):
         if numbers[LIMIT, t] == 0.0 and adam.law != NEWTONIAN:
             _stop(table, t, low, high, adam)
             continue
-        blocks = (high - low + BLOCK - 1) // BLOCK
-        for j in range(blocks - 1, -1, -1):
-            start = low + j * BLOCK
-            end = min(start + BLOCK, high)
-            _apply(table, t, start, end, adam, _f(numbers[ROOT, t]), factors[k])
+        _apply(table, t, low, high, adam, _f(numbers[ROOT, t]), factors[k])
 
 
 @compiled

@@ -1,0 +1,81 @@
+"""``python -m tests.benchmarks.gpu``: checks and measures a CUDA device, by torch and Triton alone.
+
+An interrupted run is continued by the next.
+"""
+
+import argparse
+import gc
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .checks import check
+from .records import Records
+from .report import show
+from .suite import Key, keys, measure, tables
+
+SECONDS = 430
+"""After these nothing new is begun, so that a run ends within eight minutes."""
+
+
+def measure_all(records: Records, chosen: Sequence[Key], device: str, *, until: float) -> None:
+    """Measure what has no record yet, until a time of the monotonic clock."""
+    for key in chosen:
+        if records.get(key):
+            continue
+        if time.monotonic() > until:
+            return
+        try:
+            record = measure(key, device)
+        except RuntimeError as error:  # out of memory, for one, on a smaller device
+            record = _failed(key, device, error)
+        records.put(key, record)
+        print(", ".join(key), _summary(record), flush=True)
+        gc.collect()
+        if device == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _failed(key: Key, device: str, error: RuntimeError) -> dict[str, Any]:
+    """Return the record of what could not be measured."""
+    over = tables(device)[key.table].rows[key.row].over
+    lines = str(error).splitlines() or [type(error).__name__]
+    return {**key._asdict(), "over": over, "error": lines[0], "judged": False}
+
+
+def _summary(record: dict[str, Any]) -> str:
+    if "error" in record:
+        return f"FAILED: {record['error']}"
+    verdict = "" if record["judged"] else ", NOT JUDGED"
+    return f"{record['ratio']:.3f} (control {record['control']:.3f}{verdict})"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Check, measure and print; return 0 if every check passed and everything was measured."""
+    parser = argparse.ArgumentParser(description="Checks and measures fused steps on CUDA.")
+    parser.add_argument("--out", type=Path, default=Path("build/bench"), help="folder to write")
+    given = parser.parse_args(arguments)
+    if not torch.cuda.is_available():
+        print("no CUDA device: nothing can be checked or measured here", file=sys.stderr)
+        return 2
+    until = time.monotonic() + SECONDS
+    torch.set_num_threads(1)
+    found = check("cuda")
+    for each in found:
+        print(f"{'passed' if each['passed'] else 'FAILED'}: {each['name']}: {each['found']}")
+    records = Records(given.out, "cuda")
+    measure_all(records, keys("cuda"), "cuda", until=until)
+    missing = records.finish(checks=found)
+    show(records.file)
+    for key in missing:
+        print("missing, to be measured by the same command:", ", ".join(key))
+    failed = [key for key in keys("cuda") if "error" in (records.get(key) or {})]
+    return int(bool(missing or failed) or not all(each["passed"] for each in found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""What was measured, and on what: a file per benchmark, and in the end one of them all."""
+
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from analysis.files import write_atomically
+
+from .contenders import ROOT
+from .suite import Key, keys
+
+PACKAGES = ("torch", "numpy", "numba", "triton", "relativistic-adam", "pytorch-optimizer")
+
+
+class Records:
+    """The records of a run, which an interrupted one finds again.
+
+    Parameters
+    ----------
+    folder
+        Where ``<device>.json`` is written to, and before that what it is made of.
+    device
+        "cpu" or "cuda".
+    """
+
+    def __init__(self, folder: Path, device: str) -> None:
+        self.device = device
+        self.file = folder / f"{device}.json"
+        self.parts = folder / f"{device}.parts"
+        self.of = fingerprint()
+
+    def get(self, key: Key) -> dict[str, Any] | None:
+        """Return the record of a benchmark, if it was judged and of these sources."""
+        path = self._path(key)
+        if not path.exists():
+            return None
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        usable = record.pop("of") == self.of and record["judged"]
+        return record if usable else None
+
+    def put(self, key: Key, record: Mapping[str, Any]) -> None:
+        """Keep the record of a benchmark."""
+        write_atomically(self._path(key), json.dumps({**record, "of": self.of}) + "\n")
+
+    def finish(self, **more: Any) -> list[Key]:
+        """Make one file of all records, and return the benchmarks that have none.
+
+        Parameters
+        ----------
+        **more
+            What else the file has to hold.
+        """
+        found, missing = [], []
+        for key in keys(self.device):
+            path = self._path(key)
+            record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            if record.pop("of", None) == self.of:
+                found.append(record)
+            else:
+                missing.append(key)
+        results = {"environment": environment(self.device), **more, "entries": found}
+        write_atomically(self.file, json.dumps(results, indent=1) + "\n")
+        if not missing:
+            shutil.rmtree(self.parts)
+        return missing
+
+    def _path(self, key: Key) -> Path:
+        return self.parts / (re.sub(r"[^\w.]+", "-", " ".join(key)) + ".json")
+
+
+def sources() -> Iterator[Path]:
+    """Yield the files that decide what is measured."""
+    for room in ("torch_impl", "tests/benchmarks"):
+        yield from sorted((ROOT / room).rglob("*.py"))
+
+
+def fingerprint() -> str:
+    """Return a number that differs where sources, versions or machines do."""
+    digest = hashlib.sha256(f"{platform.node()} {versions()}".encode())
+    for path in sources():
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that take part."""
+    installed = {dist.name.lower().replace("_", "-") for dist in importlib.metadata.distributions()}
+    return {"python": platform.python_version()} | {
+        name: importlib.metadata.version(name) for name in PACKAGES if name in installed
+    }
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Return hardware, versions, commit and day."""
+    return {
+        "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "gpu": torch.cuda.get_device_name() if device == "cuda" else None,
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
+        "commit": _commit(),
+        "day": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }
+
+
+def _processor() -> str:
+    """Return the processor's name."""
+    file = Path("/proc/cpuinfo")
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    found = re.search(r"model name\s*: (.*)", text)
+    return f"{found[1] if found else platform.processor()} ({platform.machine()})"
+
+
+def _commit() -> str:
+    """Return the commit of the tree, "with changes" where its sources differ from it."""
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        return "unknown"
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [git, *arguments], cwd=ROOT, check=False, capture_output=True, text=True
+        )
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    commit = run("rev-parse", "--short=12", "HEAD") or "unknown"
+    changes = run("status", "--porcelain", "--", "torch_impl", "tests/benchmarks")
+    return f"{commit} with changes" if changes else commit

@@ -1,0 +1,115 @@
+"""Every benchmark: a table, a row and a column."""
+
+import gc
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+
+from .contenders import copying, memory_peak, random_gradients, stepping
+from .models import LARGE, LINE, MEDIUM, SMALL, Model
+from .pairs import COSTS, PEERS, SCALING, STEPS, Pair
+from .side_by_side import Repeat, SideBySide, judge, repeat
+from .startup import Start, measure_start, starts
+
+COPIED = {"cpu": 2**26, "cuda": 2**28}
+"""Entries of the tensor whose copy tells the bandwidth: more than any cache holds."""
+
+COPIED_BESIDE = 10_000_000
+"""Entries of a model from which on the copy takes part; it would evict a smaller one."""
+
+
+class Table(NamedTuple):
+    """What a table shows and what is spent on it.
+
+    Attributes
+    ----------
+    rows, models
+        Its rows and columns.
+    budget
+        Seconds that an attempt at a cell may take, as far as that leaves it the fewest rounds.
+    fewest
+        Rounds of an attempt, at least.
+    """
+
+    rows: Mapping[str, Pair] | Mapping[str, Start]
+    models: Mapping[str, Model]
+    budget: float
+    fewest: int
+
+
+def tables(device: str) -> Mapping[str, Table]:
+    """Return what is measured on a device, by name."""
+    models = {**LARGE[device], **SMALL}
+    process = {"a fresh process": ()}
+    if device == "cuda":  # where a step takes milliseconds; the peers are not installed there
+        return {
+            "steps": Table(STEPS, models, 1, 7),
+            "scaling": Table(SCALING, LINE[device], 0.5, 7),
+            "costs": Table(COSTS, MEDIUM, 0.5, 7),
+            "startup": Table(starts(device), process, 1, 3),
+        }
+    return {
+        "steps": Table(STEPS, models, 2, 7),
+        "peers": Table(PEERS, models, 1, 5),
+        "scaling": Table(SCALING, LINE[device], 1, 3),
+        "costs": Table(COSTS, MEDIUM, 1, 7),
+        "startup": Table(starts(device), process, 1, 3),
+    }
+
+
+class Key(NamedTuple):
+    """What one benchmark measures."""
+
+    table: str
+    row: str
+    column: str
+
+
+def keys(device: str) -> list[Key]:
+    """Return every benchmark of a device, in the order of the tables."""
+    return [
+        Key(name, row, column)
+        for name, table in tables(device).items()
+        for row in table.rows
+        for column in table.models
+    ]
+
+
+def measure(key: Key, device: str, *, timed: Repeat = repeat) -> dict[str, Any]:
+    """Return what a benchmark finds.
+
+    Returns
+    -------
+    dict
+        What `judge` returns and the key; "over", the baseline's name. Of steps, "entries" of the
+        model, "memory" (the peak of a step over the size of the parameters) and, where they are
+        known, "floor" (bytes per parameter) and "copy" (bytes per second).
+    """
+    table = tables(device)[key.table]
+    row = table.rows[key.row]
+    found = {**key._asdict(), "over": row.over}
+    if isinstance(row, Start):
+        return found | measure_start(row, table.budget, table.fewest, timed)
+    model = table.models[key.column]
+    found |= measure_steps(row, model, device, table.budget, table.fewest, timed)
+    gc.collect()  # an optimizer's hooks may refer to it
+    return found
+
+
+def measure_steps(
+    pair: Pair, model: Model, device: str, budget: float, fewest: int, timed: Repeat = repeat
+) -> dict[str, Any]:
+    """Return the ratio of a variant's step to its baseline's, and more, as `measure`."""
+    gradients = random_gradients(model, device)
+    makes = {"baseline": pair.baseline, "again": pair.baseline, "variant": pair.variant}
+    contenders = {name: stepping(make, gradients) for name, make in makes.items()}
+    entries = sum(model)
+    if pair.floor and entries >= COPIED_BESIDE:
+        contenders["copy"] = copying(COPIED[device], device)
+    side = SideBySide(contenders, torch.cuda.synchronize if device == "cuda" else lambda: None)
+    found = judge(side, budget=budget, fewest=fewest, timed=timed)
+    if "copy" in contenders:
+        found |= {"floor": pair.floor, "copy": 8 * COPIED[device] / found["seconds"]["copy"]}
+    peak = memory_peak(contenders["variant"], device)
+    return found | {"entries": entries, "memory": peak / (4 * entries)}

@@ -1,0 +1,105 @@
+"""The tables of benchmarks say what was measured, and what was not."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paper import bench
+
+
+def entry(**changes: Any) -> dict[str, Any]:
+    seconds = {"baseline": 2.0, "again": 2.0, "variant": 3.0}
+    entry = {"table": "steps", "row": "a", "column": "m", "over": "b", "entries": 10, "memory": 0.5}
+    entry |= {"ratio": 1.234, "control": 1.0, "judged": True, "rounds": 7, "seconds": seconds}
+    return {**entry, **changes}
+
+
+def results(*entries: dict[str, Any]) -> dict[str, Any]:
+    where = {"processor": "P, 2 cores", "gpu": None, "threads": 1, "versions": {"torch": "2"}}
+    where |= {"commit": "abc", "day": "2026-01-01"}
+    return {"environment": where, "entries": entries, "checks": []}
+
+
+def test_a_cell_says_the_ratio_or_why_there_is_none() -> None:
+    found = results(
+        entry(),
+        entry(column="n", judged=False, control=1.06),
+        entry(row="c", error="out of memory"),
+        entry(table="peers"),
+    )
+    assert bench.ratios(found, "steps") == [
+        ("a step with", "over one of", "m", "n"),
+        ("a", "b", "1.23", "not judged (control 1.06)"),
+        ("c", "b", "not measured: out of memory", "–"),
+    ]
+
+
+def test_memory_is_that_of_steps_and_peers() -> None:
+    found = results(entry(), entry(table="peers", row="p", memory=2.0), entry(table="costs"))
+    assert bench.memory(found) == [("a step with", "m"), ("a", "0.50"), ("p", "2.00")]
+
+
+def test_bandwidth_is_a_share_of_the_copys() -> None:
+    # 10 entries at 24 bytes in 3 s are 80 bytes a second; AdamW's 28 in 2 s are 140
+    found = results(entry(floor=24, copy=160.0), entry(row="c"))
+    assert bench.bandwidth(found) == [
+        ("a step with", "bytes per parameter", "m"),
+        ("AdamW, fused", "28", "88%"),
+        ("a", "24", "50%"),
+    ]
+
+
+def test_a_line_is_fitted_and_a_bend_is_seen() -> None:
+    sizes = [1e5, 1e6, 1e7, 1e8]
+    straight = bench.fit(sizes, [3 + n / 1000 for n in sizes])
+    assert straight["fixed"] == pytest.approx(3000)
+    assert straight["deviation"] < 1e-9
+    assert bench.fit(sizes, [n**1.1 for n in sizes])["exponent"] == pytest.approx(1.1)
+    assert bench.fit(sizes, [n**1.1 for n in sizes])["deviation"] > 0.1
+
+
+def test_growth_is_told_by_what_was_measured() -> None:
+    line = [
+        entry(
+            table="scaling",
+            entries=n,
+            seconds={"variant": 1e-6 + n * 1e-9},
+            ratio=1 + n / 1e6,
+            judged=n < 1e6,
+        )
+        for n in (10**5, 5 * 10**5, 10**6)
+    ]
+    failed = {"table": "scaling", "row": "a", "error": "out of memory"}
+    (_, row) = bench.scaling(results(*line, failed))
+    assert row == ("a", "100,000 to 1,000,000", "0.996", "0%", "1,000", "1.10 to 1.50")
+
+
+def test_the_environment_counts_what_was_judged() -> None:
+    found = results(entry(), entry(rounds=30), entry(judged=False), {"error": "out of memory"})
+    assert bench.environment(found) == (
+        "Measured on 2026-01-01 at commit abc on P, 2 cores; torch 2; 1 thread(s). Medians of 7 to "
+        "30 rounds; of 4 benchmarks 2 have a control within 0.95 to 1.05."
+    )
+
+
+def test_what_was_not_measured_says_what_measures_it(tmp_path: Path) -> None:
+    made = bench.blocks(tmp_path)
+    assert made["bench-cpu-steps"] == "Not yet measured: `make bench` measures it."
+    assert made["bench-cuda-checks"] == "Not yet measured: `make bench-gpu` measures it."
+    found = results(
+        entry(),
+        entry(table="startup"),
+        {"table": "startup", "row": "s", "over": "b", "error": "killed"},
+        *(entry(table="scaling", entries=n) for n in (10, 20)),
+    )
+    found["checks"] = [{"name": "n", "passed": True, "found": "1 of 1"}]
+    for device in ("cpu", "cuda"):
+        bench.file(tmp_path, device).write_text(json.dumps(found))
+    made = bench.blocks(tmp_path)
+    assert "| a | b | 1.23 |" in made["bench-cpu-steps"]
+    assert "| a | b | 1.23 | 3.00 | 2.00 |" in made["bench-cpu-startup"]
+    assert "| s | b | not measured: killed | – | – |" in made["bench-cpu-startup"]
+    assert "| n | 1 of 1 |" in made["bench-cuda-checks"]
+    assert not any("Not yet" in block for block in made.values())

@@ -1,0 +1,380 @@
+"""Ratios are measured side by side, judged by their control, kept through interruptions."""
+
+import itertools
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.benchmarks import bench_ratios, checks, compare, gpu, records, report, suite
+from tests.benchmarks.contenders import copying, memory_peak, process, random_gradients, stepping
+from tests.benchmarks.pairs import STEPS, Pair
+from tests.benchmarks.records import Records
+from tests.benchmarks.side_by_side import ATTEMPTS, Contender, SideBySide, judge
+from tests.benchmarks.suite import Key, keys, measure_steps, tables
+from torch_impl import RelativisticAdamW
+
+FIRST, *_, LAST = keys("cpu")
+
+
+@pytest.fixture
+def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Replace the clock by one that stands still, but for what is passed."""
+    now = 0.0
+
+    def passing(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    return passing
+
+
+def taking(pass_time: Callable[[float], None], *seconds: float) -> Contender:
+    durations = itertools.cycle(seconds)
+    return Contender(lambda: pass_time(1000), lambda: pass_time(next(durations)))
+
+
+def test_a_ratio_is_that_of_medians_without_the_preparation(
+    pass_time: Callable[[float], None],
+) -> None:
+    side = SideBySide(
+        {
+            "baseline": taking(pass_time, 2, 2, 200),
+            "again": taking(pass_time, 2.02),
+            "variant": taking(pass_time, 3, 3, 0.3),
+        }
+    )
+    found = judge(side, budget=0, fewest=3)
+    assert (found["ratio"], found["control"]) == pytest.approx((1.5, 1.01))
+    assert (found["judged"], found["attempts"], found["rounds"]) == (True, 1, 3)
+
+
+@pytest.mark.parametrize(("disturbed", "attempts"), [(1, 2), (2, 3), (100, ATTEMPTS)])
+def test_what_the_control_disturbs_is_measured_again_and_then_not_judged(
+    pass_time: Callable[[float], None], disturbed: int, attempts: int
+) -> None:
+    again = [1.2] * 3 * disturbed + [1.0] * 1000
+    side = SideBySide(
+        {
+            "baseline": taking(pass_time, 1),
+            "again": taking(pass_time, 1.2, *again),  # the first round tells how long one takes
+            "variant": taking(pass_time, 3),
+        }
+    )
+    found = judge(side, budget=0, fewest=3)
+    assert found["attempts"] == attempts
+    assert found["judged"] == (disturbed < ATTEMPTS)
+    assert found["control"] == pytest.approx(1.2 if disturbed >= ATTEMPTS else 1.0)
+
+
+def test_a_budget_is_spent_on_rounds(pass_time: Callable[[float], None]) -> None:
+    same = Contender(lambda: None, lambda: pass_time(1))
+    side = SideBySide({"baseline": same, "again": same, "variant": same})
+    assert judge(side, budget=60, fewest=3)["rounds"] == 20
+
+
+def test_every_round_runs_every_contender_once_in_an_order_of_its_own() -> None:
+    ran: list[str] = []
+    contenders = {
+        name: Contender(lambda: None, lambda name=name: ran.append(name))  # type: ignore[misc]
+        for name in ("baseline", "again", "variant")
+    }
+    side = SideBySide(contenders)
+    for _ in range(50):
+        side.round()
+    orders = {tuple(ran[i : i + 3]) for i in range(0, 150, 3)}
+    assert orders == set(itertools.permutations(contenders))
+
+
+def test_every_step_has_new_gradients() -> None:
+    seen = []
+
+    class Seeing(torch.optim.SGD):
+        def step(self, closure: Any = None) -> Any:
+            seen.append(self.param_groups[0]["params"][0].grad)
+            return super().step(closure)
+
+    gradients = random_gradients([5], "cpu")
+    contender = stepping(lambda params: Seeing(params, lr=1.0), gradients)
+    for _ in range(2):
+        contender.prepare()
+        contender.run()
+    assert seen[0] is not seen[1]
+    assert torch.equal(seen[1], gradients[0])
+
+
+ALL_PAIRS = [
+    (name, row, pair)
+    for name, table in tables("cpu").items()
+    for row, pair in table.rows.items()
+    if isinstance(pair, Pair)
+]
+
+
+@pytest.mark.parametrize(("name", "row", "pair"), ALL_PAIRS, ids=lambda x: x if x else "")
+def test_every_pair_can_be_measured(name: str, row: str, pair: Pair) -> None:
+    found = measure_steps(pair, [10, 20], "cpu", 0, 1)
+    assert found["ratio"] > 0
+    assert found["entries"] == 30
+    assert found["memory"] >= 0
+    assert set(found["seconds"]) == {"baseline", "again", "variant"}
+    assert (pair.floor is not None) == (name in {"steps", "scaling"} and row.endswith(", fused"))
+
+
+def test_large_models_are_measured_beside_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite, "COPIED_BESIDE", 30)
+    monkeypatch.setattr(suite, "COPIED", {"cpu": 1000})
+    found = measure_steps(STEPS["Gravity, fused"], [10, 20], "cpu", 0, 1)
+    assert found["floor"] == 24
+    assert found["copy"] == 8 * 1000 / found["seconds"]["copy"]
+    assert "copy" not in measure_steps(STEPS["Gravity, fused"], [29], "cpu", 0, 1)
+
+
+def test_the_lists_of_tensors_are_as_large_as_they_are_called() -> None:
+    sizes = {
+        name: (len(model), sum(model))
+        for device in ("cpu", "cuda")
+        for name, model in tables(device)["steps"].models.items()
+    }
+    assert sizes == {
+        "1 tensor of 16M": (1, 16_000_000),
+        "149 tensors, 31M": (149, 30_921_856),
+        "64 tensors of 131,072": (64, 2**23),
+        "1,000 tensors of 100": (1000, 100_000),
+        "1 tensor of 1B": (1, 10**9),
+        "GPT-2 medium, 292 tensors, 355M": (292, 354_823_168),  # as Hugging Face counts them
+    }
+
+
+def test_memory_is_seen_whoever_allocates_it() -> None:
+    entries = 10_000_000
+
+    def by_numpy() -> None:
+        np.ones(entries, dtype=np.float32)
+
+    def by_torch() -> None:
+        torch.ones(entries)
+
+    for run in (by_numpy, by_torch):
+        peak = memory_peak(Contender(lambda: None, run), "cpu")
+        assert peak == pytest.approx(4 * entries, rel=0.1)
+    copy = copying(entries, "cpu")
+    copy.run()  # which touches the target
+    assert memory_peak(copy, "cpu") == 0
+
+
+def test_caches_of_a_cold_process_are_empty(tmp_path: Path) -> None:
+    cached = tmp_path / "numba" / "kernel"
+    for cold in (False, True):
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        cached.touch()
+        code = f"import os, pathlib; path = pathlib.Path(os.environ['NUMBA_CACHE_DIR'], 'kernel'); \
+assert path.exists() == {not cold}"
+        contender = process(code, tmp_path, cold=cold)
+        contender.prepare()
+        contender.run()
+
+
+def record(key: Key, **changes: Any) -> dict[str, Any]:
+    seconds = {"baseline": 2.0, "again": 2.0, "variant": 3.0}
+    entry = {**key._asdict(), "over": "b", "ratio": 1.5, "control": 1.0, "judged": True}
+    entry |= {"attempts": 1, "rounds": 7, "seconds": seconds}
+    if key.table != "startup":
+        entry |= {"entries": sum(tables("cpu")[key.table].models[key.column]), "memory": 0.0}
+    return {**entry, **changes}
+
+
+def test_an_interrupted_run_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Records(tmp_path, "cpu").put(FIRST, record(FIRST))
+    Records(tmp_path, "cpu").put(LAST, record(LAST, judged=False, control=1.3))
+    run = Records(tmp_path, "cpu")
+    assert run.get(FIRST) == record(FIRST)
+    assert run.get(LAST) is None  # to be measured again
+    monkeypatch.setattr(records, "fingerprint", lambda: "of other sources")
+    assert Records(tmp_path, "cpu").get(FIRST) is None
+
+
+def test_a_run_ends_in_one_file(tmp_path: Path) -> None:
+    run = Records(tmp_path, "cpu")
+    every = keys("cpu")
+    for key in reversed(every[1:]):
+        run.put(key, record(key))
+    assert run.finish() == [every[0]]
+    assert run.parts.exists()
+    run.put(every[0], record(every[0]))
+    assert run.finish(checks=["c"]) == []
+    assert not run.parts.exists()
+    written = json.loads((tmp_path / "cpu.json").read_text())
+    assert written["entries"] == [record(key) for key in every]
+    assert written["checks"] == ["c"]
+    assert written["environment"]["versions"]["torch"] == torch.__version__
+
+
+def test_sources_versions_and_machine_are_in_the_fingerprint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "kernel.py"
+    source.write_text("one")
+    monkeypatch.setattr(records, "sources", lambda: [source])
+    found = {records.fingerprint()}
+    source.write_text("two")
+    found.add(records.fingerprint())
+    monkeypatch.setattr(records, "versions", lambda: {"torch": "0"})
+    found.add(records.fingerprint())
+    assert len(found) == 3
+
+
+class Timed:
+    """What the tests use of pytest-benchmark's fixture, which xdist disables."""
+
+    def __init__(self) -> None:
+        self.extra_info: dict[str, Any] = {}
+        self.calls = 0
+
+    def pedantic(self, call: Callable[[], None], rounds: int) -> None:
+        self.calls += 1
+        for _ in range(rounds):
+            call()
+
+
+def test_a_benchmark_is_recorded_once_and_loudly_not_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, timed = Records(tmp_path, "cpu"), Timed()
+
+    def measured(key: Key, _device: str, *, timed: Any) -> dict[str, Any]:
+        ran: list[int] = []
+        for attempt in range(ATTEMPTS):
+            timed(lambda attempt=attempt: ran.append(attempt), 2)
+        assert ran == [0, 0, 1, 1, 2, 2]
+        return record(key, judged=key == FIRST, control=1.3)
+
+    monkeypatch.setattr(bench_ratios, "measure", measured)
+    bench_ratios.test_ratio(FIRST, timed, run)
+    assert timed.extra_info["ratio"] == 1.5
+    assert timed.calls == 1
+    with pytest.raises(pytest.skip.Exception, match="measured before"):
+        bench_ratios.test_ratio(FIRST, timed, run)
+    with pytest.raises(pytest.skip.Exception, match=r"NOT JUDGED.*1\.30"):
+        bench_ratios.test_ratio(LAST, timed, run)
+
+
+def test_the_report_prints_every_table_and_what_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Records(tmp_path, "cpu")
+    for key in keys("cpu")[1:]:
+        run.put(key, record(key))
+    assert report.main(tmp_path) == 1
+    printed = capsys.readouterr().out
+    assert "missing: " + ", ".join(FIRST) in printed
+    assert all(f"\n{name}\n" in printed for name in tables("cpu"))
+    run.put(FIRST, record(FIRST))
+    assert report.main(tmp_path) == 0
+
+
+def test_a_comparison_fails_where_something_became_slower(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new, old = tmp_path / "cpu.json", tmp_path / "bench-cpu.json"
+    command = ["--old", str(tmp_path), "--new", str(tmp_path)]
+
+    def outcome(*changed: dict[str, Any]) -> tuple[int, str]:
+        new.write_text(json.dumps({"entries": changed}))
+        return compare.main(command), capsys.readouterr().out
+
+    new.write_text("{}")
+    assert compare.main(command) == 1
+    assert "bench-record" in capsys.readouterr().out
+    old.write_text(json.dumps({"entries": [record(FIRST)]}))
+    assert outcome(record(FIRST, ratio=1.8))[0] == 0
+    assert "| 1.50 | 1.80 | +20% |" in outcome(record(FIRST, ratio=1.8))[1]
+    assert outcome(record(FIRST, ratio=1.9))[0] == 1
+    code, printed = outcome(record(FIRST, ratio=1.9, judged=False))
+    assert (code, "not judged" in printed) == (0, True)
+    code, printed = outcome(record(LAST))
+    assert (code, "is gone" in printed, "only one was measured" in printed) == (0, True, True)
+
+
+def test_a_gpu_run_keeps_what_fails_and_stops_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measured(key: Key, _device: str) -> dict[str, Any]:
+        if key == LAST:
+            raise torch.OutOfMemoryError("out of memory\nTried to allocate")
+        return record(key)
+
+    monkeypatch.setattr(gpu, "measure", measured)
+    run = Records(tmp_path, "cpu")
+    gpu.measure_all(run, [FIRST], "cpu", until=time.monotonic() - 1)
+    assert FIRST in run.finish()
+    gpu.measure_all(run, [FIRST, LAST], "cpu", until=time.monotonic() + 100)
+    assert run.get(FIRST) == record(FIRST)
+    run.finish()
+    found = json.loads(run.file.read_text())["entries"]
+    assert [entry.get("error") for entry in found] == [None, "out of memory"]
+
+
+def test_without_a_gpu_its_command_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert gpu.main([]) == 2
+    assert "no CUDA device" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", checks.subjects())
+def test_checks_pass_on_the_cpu(name: str) -> None:
+    assert checks.largest_error(name, "cpu") < 1
+    assert checks.is_deterministic(name, "cpu")
+
+
+class Off(RelativisticAdamW):
+    """Wrong by a ten thousandth of a step, or random."""
+
+    def __init__(self, params: Any, *, random: bool = False, **options: Any) -> None:
+        super().__init__(params, **options)
+        self.random = random
+
+    def step(self, closure: Any = None) -> Any:
+        (group,) = self.param_groups
+        if group["fused"]:
+            for param in group["params"]:
+                with torch.no_grad():
+                    param.add_(1e-5 * (torch.rand(()) if self.random else torch.ones(())))
+        return super().step(closure)
+
+
+def test_checks_find_what_is_wrong_random_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"speed_limit": 0.05, "speed_unit": "rms"}
+    found = {
+        "wrong": (Off, options),
+        "random": (Off, {**options, "random": True}),
+        "refused": (RelativisticAdamW, {**options, "placement": "gradient"}),
+    }
+    monkeypatch.setattr(checks, "subjects", lambda: found)
+    agreement, determinism = checks.check("cpu")
+    assert agreement["found"].startswith("0 of 3; not wrong; not random; not refused (`fused=True`")
+    assert determinism["found"].startswith("1 of 3; not random; not refused")
+    assert not agreement["passed"]
+
+
+@pytest.mark.parametrize("row", [row for row, pair in STEPS.items() if pair.floor])
+def test_a_fused_step_takes_no_multiple_of_torchs(row: str) -> None:
+    """Three times AdamW's at most; measured are 0.9 to 1.5, and others use this machine too."""
+    ratios = (measure_steps(STEPS[row], [131_072] * 8, "cpu", 0, 15)["ratio"] for _ in range(5))
+    assert any(ratio < 3 for ratio in ratios)
+
+
+@pytest.mark.parametrize("row", [row for row, pair in STEPS.items() if pair.floor])
+def test_a_fused_step_is_faster_than_foreach(row: str) -> None:
+    foreach = STEPS[row.replace("fused", "foreach")].variant
+    pair = Pair("foreach", foreach, STEPS[row].variant)
+    ratios = (measure_steps(pair, [131_072] * 8, "cpu", 0, 15)["ratio"] for _ in range(5))
+    assert any(ratio < 1 for ratio in ratios)
