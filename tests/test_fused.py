@@ -142,6 +142,41 @@ def test_norms_that_binary32_cannot_square_are_measured(mode: str) -> None:
     torch.testing.assert_close(param.detach().double(), expected, rtol=1e-3, atol=1e-3 * limit)
 
 
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("eps", [1e-8, 1e-30, 1e25])
+@pytest.mark.parametrize("limit", [0.1, 1e-3, 1e-20, 1e20])
+def test_entries_never_exceed_their_limit(limit: float, eps: float, amsgrad: bool) -> None:
+    """From 0 the first step is what is applied; gradients of every size, on every path of it."""
+    gradient = normal((100_000,), 0, torch.float32)
+    gradient *= torch.logspace(-42, 38.5, 100_000, dtype=torch.float64).float()
+    gradient = gradient.nan_to_num()
+    ends = []
+    for fused in (True, None):
+        param = torch.zeros(100_000, requires_grad=True)
+        optimizer = RelativisticAdam(
+            [param], 1.0, (0.9, 0.999), eps, limit, 0.0, amsgrad, "per_component", fused=fused
+        )
+        param.grad = gradient.clone()
+        optimizer.step()
+        ends.append(param.detach())
+    assert bool((ends[0].double().abs() <= limit).all())
+    normals = gradient.square() * 1e-3 > torch.finfo(torch.float32).tiny  # else v is inexact
+    normals |= gradient.abs() > 1e15
+    torch.testing.assert_close(ends[0][normals], ends[1][normals], rtol=2e-6, atol=1e-37)
+
+
+@pytest.mark.parametrize("moment", [1e38, -1e38, math.inf])
+def test_a_first_moment_that_was_loaded_may_be_too_large_for_its_square(moment: float) -> None:
+    param = torch.zeros(100, requires_grad=True)
+    optimizer = RelativisticAdam([param], relativistic_mode="per_component", fused=True)
+    stepped(optimizer, [param], 1)
+    before = param.detach().clone()
+    optimizer.state[param]["exp_avg"].fill_(moment)
+    optimizer.step()
+    expected = before - math.copysign(0.1, moment)
+    torch.testing.assert_close(param.detach(), expected, rtol=1e-6, atol=0)
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("unit", ["norm", "rms", "relative"])
 def test_limits_at_their_ends(mode: str, unit: str) -> None:
@@ -191,6 +226,23 @@ def test_schedules_move_the_rate_and_the_limit() -> None:
         return params[0].detach()
 
     torch.testing.assert_close(end(True), end(None), rtol=2e-6, atol=2e-7)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_limit_that_warms_up_is_that_of_each_tensor_s_own_step(mode: str) -> None:
+    """The second tensor has no gradient in the first steps, and a lower limit ever after."""
+
+    def ends(fused: bool | None) -> list[torch.Tensor]:
+        params = parameters([(30, 40), (50,)])
+        optimizer = RelativisticAdam(
+            params, relativistic_mode=mode, adaptive_speed=True, speed_warmup_steps=10, fused=fused
+        )
+        stepped(optimizer, params[:1], 4)
+        stepped(optimizer, params, 1)
+        return [param.detach() for param in params]
+
+    for one, other in zip(ends(True), ends(None), strict=True):
+        torch.testing.assert_close(one, other, rtol=2e-6, atol=2e-7)
 
 
 def test_a_checkpoint_goes_from_one_path_to_the_other() -> None:
