@@ -376,9 +376,11 @@ def test_without_numba_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
 
 def test_pieces_cover_every_entry_once() -> None:
     counts = [0, 1, cpu.PIECE, cpu.PIECE + 1, 3 * cpu.PIECE]
-    work = cpu._pieces(counts)
+    work, firsts = cpu._pieces(counts)
+    assert firsts[-1] == len(work)
     for t, count in enumerate(counts):
-        own = work[work[:, 0] == t]
+        own = work[firsts[t] : firsts[t + 1]]
+        assert set(own[:, 0]) == {t}
         assert own[0, 1] == 0
         assert own[-1, 2] == count
         np.testing.assert_array_equal(own[1:, 1], own[:-1, 2])

@@ -74,26 +74,18 @@ class Tensors:
     Parameters
     ----------
     rows
-        Parameters, gradients, state buffers and steps, as in `kernels`; the last kind of buffer
-        may be missing.
+        Parameters, gradients that lie in memory as they do, state buffers and steps, as in
+        `kernels`, which have to outlive this; the last kinds of buffer may be missing.
     """
 
     def __init__(self, *rows: Sequence[Tensor]) -> None:
-        params, grads, first, *others, steps = rows
-        grads = [_like(grad, param) for grad, param in zip(grads, params, strict=True)]
+        addresses = [[*map(Tensor.data_ptr, row)] for row in rows]
+        params, grads, first, *others, steps = addresses
         second = others[0] if others else first
         largest = others[1] if len(others) > 1 else second
-        self._alive = grads  # what had to be copied is not held by anyone else
-        columns = (params, grads, first, second, largest, steps)
-        self.table = np.array([[x.data_ptr() for x in row] for row in columns], dtype=np.int64)
-        self.counts = [_entries(param) for param in params]
-        self.work = _pieces(self.counts)
-
-    @property
-    def firsts(self) -> NDArray[np.int64]:
-        """The first piece of every tensor, and how many pieces there are."""
-        starts = np.flatnonzero(self.work[:, 1] == 0)
-        return np.append(starts, len(self.work)).astype(np.int64)
+        self.table = np.array((params, grads, first, second, largest, steps), dtype=np.int64)
+        self.counts = [param.numel() * (1 + param.is_complex()) for param in rows[0]]
+        self.work, self.firsts = _pieces(self.counts)
 
     @property
     def alone(self) -> bool:
@@ -276,25 +268,18 @@ def _adam(group: dict[str, Any], *, decoupled: bool) -> Adam:
     )
 
 
-def _like(grad: Tensor, param: Tensor) -> Tensor:
-    """Return a gradient whose entries lie in memory as its parameter's do."""
-    if grad.dtype is param.dtype and grad.stride() == param.stride() and not grad.is_conj():
-        return grad
-    return torch.empty_like(param).copy_(grad)
+def _pieces(counts: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return tensor, first entry and end of every piece, and each tensor's first piece.
 
-
-def _entries(param: Tensor) -> int:
-    return param.numel() * (2 if param.is_complex() else 1)
-
-
-def _pieces(counts: Sequence[int]) -> NDArray[np.int64]:
-    """Return tensor, first entry and end of every piece; a tensor without entries has one too."""
-    rows = [
-        (t, low, min(low + PIECE, count))
-        for t, count in enumerate(counts)
-        for low in range(0, max(count, 1), PIECE)
-    ]
-    return np.array(rows, dtype=np.int64).reshape(-1, 3)
+    A tensor without entries has a piece too; after the last first piece comes their number.
+    """
+    entries = np.array(counts, dtype=np.int64)
+    pieces = np.maximum(-(-entries // PIECE), 1)
+    firsts = np.append(0, np.cumsum(pieces))
+    tensors = np.repeat(np.arange(len(counts)), pieces)
+    lows = (np.arange(firsts[-1]) - firsts[tensors]) * PIECE
+    ends = np.minimum(lows + PIECE, entries[tensors])
+    return np.stack([tensors, lows, ends], axis=1), firsts
 
 
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
