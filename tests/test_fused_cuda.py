@@ -21,16 +21,34 @@ from torch_impl.fused.cuda import buckets
 from torch_impl.fused.cuda.blocks import BLOCK
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+ON_DEVICE = pytest.mark.skipif(
+    DEVICE == "cpu", reason="NOT CHECKED: there is no CUDA device here, only Triton's interpreter"
+)
 MODES = ("global", "per_param", "per_component")
 BLOCKS = int(BLOCK)
 SHAPES = ((3, 4), (5,), (), (0,), (2 * BLOCKS + 7,), (BLOCKS,))
+
+OPTIONS = [
+    *(("RelativisticAdamW", {"speed_unit": "rms", "relativistic_mode": m}) for m in MODES),
+    *(("RelativisticAdamW", {"speed_unit": "relative", "relativistic_mode": m}) for m in MODES),
+    *(
+        (name, {"amsgrad": True, "weight_decay": 0.3, "relativistic_mode": m})
+        for name in ("RelativisticAdam", "RelativisticAdamW")
+        for m in ("per_param", "per_component")
+    ),
+    ("RelativisticAdam", {"maximize": True, "adaptive_speed": True, "speed_warmup_steps": 2}),
+    ("RelativisticAdam", {"betas": (0.0, 0.5), "eps": 1e-3, "speed_follows_lr": True}),
+    ("Gravity", {"weight_decay": 0.3, "maximize": True}),
+    ("Gravity", {"weight_decay": 0.3, "max_step_grad": 2.0}),
+]
+"""What the variants of the cases do not have."""
 
 FUSED = [
     pytest.param(case, options, id=f"{name}-{variant}")
     for name, case in CASES.items()
     for variant, options in case.variants.items()
     if options.get("placement", "update") == "update"
-]
+] + [pytest.param(CASES[name], options, id=f"{name}-{options}") for name, options in OPTIONS]
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +71,14 @@ def stepped(optimizer: Any, params: list[torch.Tensor], steps: int = 3, first: i
         optimizer.step()
 
 
+def make(mode: str, params: list[torch.Tensor], **options: Any) -> Any:
+    """Gravity, or RelativisticAdamW in a mode."""
+    options = {"fused": True, **options}
+    if mode == "gravity":
+        return Gravity(params, alpha=0.0, **options)
+    return RelativisticAdamW(params, relativistic_mode=mode, **options)
+
+
 def everything(optimizer: Any, params: list[torch.Tensor]) -> list[torch.Tensor]:
     """Parameters and state buffers, copied."""
     own = [v for p in params for v in optimizer.state[p].values() if isinstance(v, torch.Tensor)]
@@ -64,10 +90,10 @@ def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
     return all(torch.equal(a.nan_to_num(7.0), b.nan_to_num(7.0)) for a, b in pairs)
 
 
-def close(one: list[torch.Tensor], other: list[torch.Tensor], units: int = 16) -> None:
+def close(*results: list[torch.Tensor], units: int = 16) -> None:
     """Within some units of roundoff of binary32, of an entry or of 1."""
     tolerance = units * 2.0**-24
-    for a, b in zip(one, other, strict=True):
+    for a, b in zip(*results, strict=True):
         torch.testing.assert_close(
             a, b, rtol=tolerance, atol=tolerance, equal_nan=True, check_device=False
         )
@@ -127,11 +153,7 @@ def test_what_is_not_finite_goes_where_it_went(mode: str, bad: float) -> None:
     results = []
     for fused in (None, True):
         params = parameters([(4, 5), (3,)])
-        optimizer: Any = (
-            Gravity(params, alpha=0.0, fused=fused)
-            if mode == "gravity"
-            else RelativisticAdam(params, relativistic_mode=mode, fused=fused)
-        )
+        optimizer = make(mode, params, fused=fused)
         stepped(optimizer, params, 1)
         params[0].grad[1, 2] = bad  # type: ignore[index]
         optimizer.step()
@@ -148,11 +170,7 @@ def test_narrow_parameters_are_rounded_once(mode: str, dtype: torch.dtype) -> No
     results = []
     for working in (dtype, torch.float32):
         params = [x.detach().to(dtype).to(working).requires_grad_() for x in parameters()]
-        optimizer: Any = (
-            Gravity(params, alpha=0.0, fused=True)
-            if mode == "gravity"
-            else RelativisticAdamW(params, lr=0.1, relativistic_mode=mode, fused=True)
-        )
+        optimizer = make(mode, params, lr=0.1)
         for i, param in enumerate(params):
             grad = normal(param.shape, i, torch.float32).to(dtype)
             param.grad = grad.to(DEVICE, working)
@@ -194,7 +212,7 @@ def test_chances_are_in_proportion_and_saved() -> None:
     torch.manual_seed(3)
     optimizer = optimizer_of(param)
     step(optimizer, param)
-    assert set(param.detach().float().unique().tolist()) == {start - 2.0**-7, start}
+    assert set(param.detach().float().tolist()) == {start - 2.0**-7, start}
     moved = (param.detach() < start).double().mean().item()
     assert abs(moved - 0.25) < 5 * math.sqrt(0.25 * 0.75 / count)  # five standard deviations
     saved = copy.deepcopy(optimizer.state_dict())
@@ -232,13 +250,8 @@ def test_updates_below_half_a_unit_are_not_lost_by_chance() -> None:
 def test_a_gradient_scaler_leaves_its_scale_to_the_step(mode: str) -> None:
     """What it finds not finite changes nothing, not even the count of steps."""
 
-    def optimizer_of(params: list[torch.Tensor]) -> Any:
-        if mode == "gravity":
-            return Gravity(params, alpha=0.0, fused=True)
-        return RelativisticAdam(params, relativistic_mode=mode, fused=True, weight_decay=0.1)
-
     scaled, plain = parameters([(4, 5), (3,)]), parameters([(4, 5), (3,)])
-    one, other = optimizer_of(scaled), optimizer_of(plain)
+    one, other = (make(mode, params, weight_decay=0.1) for params in (scaled, plain))
     assert one._step_supports_amp_scaling
     scaler = torch.amp.GradScaler(DEVICE, init_scale=2.0**10, growth_interval=1)
     for step in range(4):
@@ -275,18 +288,22 @@ def test_steps_are_counted_where_the_kernels_are_and_load_from_elsewhere() -> No
 
 
 @pytest.mark.parametrize(
-    ("case", "options"),
-    [row for row in FUSED if not {"law", "speed_unit"} & set(row.values[1])],  # type: ignore[call-overload]
+    ("name", "options"),
+    [
+        *(("RelativisticAdamW", {"relativistic_mode": mode}) for mode in MODES),
+        ("RelativisticAdam", {"speed_unit": "relative", "amsgrad": True}),
+        ("Gravity", {}),
+    ],
 )
 def test_a_step_has_the_same_bits_in_waves_and_wherever_it_lies(
-    case: Any, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    name: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one wave, in many, and with gradients at addresses that are no multiples of 16."""
     results = []
     for most, shift in ((2**30, 0), (BLOCKS, 0), (2**30, 1)):
         monkeypatch.setattr(buckets, "_cached_entries", lambda *_, most=most: most)
         params = parameters()
-        optimizer = built(case, params, **options, fused=True)
+        optimizer = built(CASES[name], params, **options, fused=True)
         for step in range(2):
             for i, param in enumerate(params):
                 room = torch.empty(param.numel() + shift, device=DEVICE)
@@ -472,3 +489,69 @@ def test_without_triton_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(RuntimeError, match="needs Triton, which is not installed"):
         RelativisticAdam(parameters([(3,)]), fused=True)
+
+
+@ON_DEVICE
+@pytest.mark.parametrize("mode", [*MODES, "gravity"])
+@pytest.mark.parametrize("capturable", [False, True])
+def test_a_step_never_synchronises(mode: str, capturable: bool) -> None:
+    params = parameters()
+    optimizer = make(mode, params, capturable=capturable)
+    stepped(optimizer, params, 1)  # which compiles, and makes the state
+    gradients = [torch.ones_like(param) for param in params]
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for param, gradient in zip(params, gradients, strict=True):
+            param.grad = gradient  # at another address: the table is written
+        optimizer.step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@ON_DEVICE
+@pytest.mark.parametrize("mode", [*MODES, "gravity"])
+def test_a_graph_replays_the_step_among_others(mode: str) -> None:
+    """Steps that are not replayed, on other gradients, come in between."""
+    ends = []
+    for graphed in (False, True):
+        params = parameters()
+        optimizer = make(mode, params, lr=0.1, capturable=True)
+        static = [torch.zeros_like(param) for param in params]
+        graph = torch.cuda.CUDAGraph()
+        stepped(optimizer, params, 3)
+        for step in range(3, 9):
+            grads = [normal(p.shape, 10 * step + i, torch.float32) for i, p in enumerate(params)]
+            if step == 6:  # eager, and elsewhere
+                for param, grad in zip(params, grads, strict=True):
+                    param.grad = grad.to(DEVICE)
+                optimizer.step()
+                continue
+            for param, room, grad in zip(params, static, grads, strict=True):
+                room.copy_(grad)
+                param.grad = room
+            if graphed and step == 3:
+                torch.cuda.synchronize()
+                with torch.cuda.graph(graph):
+                    optimizer.step()
+            if graphed:
+                graph.replay()
+            else:
+                optimizer.step()
+        torch.cuda.synchronize()
+        assert optimizer.state[params[0]]["step"].item() == 9
+        ends.append([param.detach() for param in params])
+    assert same(*ends)
+
+
+@ON_DEVICE
+@pytest.mark.parametrize("mode", [*MODES, "gravity"])
+def test_a_step_keeps_no_memory_on_the_device(mode: str) -> None:
+    params = parameters([(2**20,), (2**20,)])
+    optimizer = make(mode, params)
+    stepped(optimizer, params, 2)
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    optimizer.step()
+    torch.cuda.synchronize()
+    assert torch.cuda.max_memory_allocated() - before <= 2**12  # numbers of tensors

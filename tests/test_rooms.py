@@ -23,7 +23,14 @@ MAY_IMPORT: dict[str, set[str]] = {
 SHIPPED_DEPENDENCIES = {"reference": {"numpy"}, "torch_impl": {"torch"}}
 
 # What only ``fused=True`` imports, and only when it is asked for.
-EXTRAS = {"cpu.py": {"numpy"}, "cpu_kernels.py": {"numba", "numpy"}}
+EXTRAS = {
+    "torch_impl/fused/cpu.py": {"numpy"},
+    "torch_impl/fused/cpu_kernels.py": {"numba", "numpy"},
+    **{
+        f"torch_impl/fused/cuda/{name}.py": {"numpy", "triton"}
+        for name in ("adam", "blocks", "buckets", "gravity", "laws", "steps")
+    },
+}
 
 
 def imports(source: str) -> Iterator[tuple[int, str]]:
@@ -61,8 +68,7 @@ def test_what_ships_imports_itself_relatively_and_little_else(room: str) -> None
     for path in sources(room):
         source = path.read_text(encoding="utf-8")
         optional = imports_that_may_fail(source)
-        if path.parent.name == "fused":
-            optional |= EXTRAS.get(path.name, set())
+        optional |= EXTRAS.get(path.relative_to(ROOT).as_posix(), set())
         for level, module in imports(source):
             known = module in allowed or module in optional
             assert level > 0 or known, f"{path} imports {module}"

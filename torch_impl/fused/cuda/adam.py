@@ -15,6 +15,7 @@ import triton.language as tl
 from . import laws
 from .blocks import (
     FIRST,
+    GENERAL,
     LARGEST,
     PARAM,
     SECOND,
@@ -56,7 +57,7 @@ def _power(beta, step):
     return tl.where(positive, tl.exp(step * tl.log(tl.where(positive, beta, 1.0))), 0.0)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=GENERAL)
 def begin(
     table,
     numbers,
@@ -162,7 +163,7 @@ def _measure_block(
         tl.store(thetas + block, tl.sum(p * p, axis=0))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=GENERAL)
 def measure(
     table,
     blocks,
@@ -188,7 +189,7 @@ def measure(
         _measure_block(here, inside, numbers, squares, thetas, scale, how, weighed)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=GENERAL)
 def add_up(squares, thetas, total, blocks, found, weighed: tl.constexpr):
     """Store Σu² of all blocks of a bucket, and Σθ² if it is ``weighed``."""
     if was_found(found):
@@ -198,7 +199,7 @@ def add_up(squares, thetas, total, blocks, found, weighed: tl.constexpr):
         tl.store(total + 1, total_of(thetas, blocks * 0, blocks))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=GENERAL)
 def find_factors(
     squares,
     thetas,
@@ -252,7 +253,7 @@ def _finish_block(here, inside, numbers, factors, seed, how: tl.constexpr):
     _apply(here, inside, numbers, s, p, seed, how)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=GENERAL)
 def finish(
     table,
     blocks,
@@ -262,7 +263,7 @@ def finish(
     base,
     numbers,
     factors,
-    seed,
+    seed: "i64",
     found,
     how: tl.constexpr,
 ):
@@ -297,7 +298,7 @@ def _limit_block(
     _apply(here, inside, numbers, s, p, seed, how)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=GENERAL)
 def limit_entries(
     table,
     blocks,
@@ -307,7 +308,7 @@ def limit_entries(
     base,
     numbers,
     scale,
-    seed,
+    seed: "i64",
     found,
     how: tl.constexpr,
     law: tl.constexpr,

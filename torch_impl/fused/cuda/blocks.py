@@ -30,6 +30,9 @@ STEP = tl.constexpr(5)
 ROWS = 6
 """Rows of a table; Gravity's velocity is in that of the first moment."""
 
+GENERAL = ("tensors", "base", "blocks", "seed")
+"""Whole numbers whose values a kernel is not compiled for."""
+
 LARGEST_NUMBER = tl.constexpr(3.4028234663852886e38)
 
 

@@ -9,6 +9,7 @@ import triton.language as tl
 
 from .blocks import (
     FIRST,
+    GENERAL,
     LARGEST_NUMBER,
     PARAM,
     TERMS,
@@ -35,7 +36,7 @@ NUMBERS = 4
 _TINY = tl.constexpr(2.0**-126)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=GENERAL)
 def begin(
     table,
     numbers,
@@ -70,7 +71,7 @@ def _peak_of_block(here, inside, numbers, peaks, scale, how: tl.constexpr):
     tl.store(peaks + block, tl.max(tl.abs(d).to(tl.int32, bitcast=True), axis=0))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=GENERAL)
 def find_peaks(
     table,
     blocks,
@@ -94,7 +95,7 @@ def find_peaks(
         _peak_of_block(here, inside, numbers, peaks, scale, how)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=GENERAL)
 def find_factors(peaks, firsts, base, factors, kappa: "fp64", found, relative: tl.constexpr):
     """Store the tensor's G = max|g|, or m = κ·max|g|, kept finite and, as m, above 0."""
     if was_found(found):
@@ -134,7 +135,7 @@ def _advance_block(here, inside, numbers, factors, scale, seed, how: tl.constexp
     step_parameters(here, inside, p, s, seed, how)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=GENERAL)
 def advance(
     table,
     blocks,
@@ -145,7 +146,7 @@ def advance(
     numbers,
     factors,
     scale,
-    seed,
+    seed: "i64",
     found,
     how: tl.constexpr,
 ):

@@ -73,5 +73,6 @@ def limited(x, c, law: tl.constexpr):
         inverse = 1.0 / tl.where(ratio < _FULL_SPEED, _FULL_SPEED, ratio)
         beyond = slow * (_hyperbolic(inverse) * inverse).to(tl.float32)
         result = tl.where(size < c, below, tl.where(x != x, x, beyond))
-    result = tl.where(x < 0.0, -result, result)
+    sign = x.to(tl.int32, bitcast=True) & -(2**31)
+    result = (result.to(tl.int32, bitcast=True) | sign).to(tl.float32, bitcast=True)
     return tl.where(c == float("inf"), x, result)

@@ -69,7 +69,7 @@ class Part:
         here = self.bucket.table.device
         on_device = [isinstance(x, Tensor) and x.device == here for x in values]
         numbers = (
-            0.0 if there else as_number(x) for x, there in zip(values, on_device, strict=True)
+            0.0 if there else float(as_number(x)) for x, there in zip(values, on_device, strict=True)
         )
         tensors = (x if there else None for x, there in zip(values, on_device, strict=True))
         return (*numbers, *tensors)
@@ -98,9 +98,9 @@ class AdamPart(Part):
             len(bucket.sizes),
             self.found,
             *self.options(group["lr"], beta1, beta2, group["weight_decay"], self.limit),
-            group["eps"],
+            float(group["eps"]),
             float(group["speed_warmup_steps"]) if group["adaptive_speed"] else 0.0,
-            group["speed_reference_lr"],
+            float(group["speed_reference_lr"]),
             follows=group["speed_follows_lr"],
             decoupled=self.decoupled,
             num_warps=1,
@@ -211,7 +211,7 @@ class GravityPart(Part):
     def take(self) -> None:
         """Take the step."""
         group, bucket = self.group, self.bucket
-        kappa = group["max_step_grad"] if self.how.relative else 1.0
+        kappa = float(group["max_step_grad"]) if self.how.relative else 1.0
         gravity.begin[(len(bucket.sizes),)](
             bucket.table,
             bucket.numbers,
