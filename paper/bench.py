@@ -155,7 +155,8 @@ def environment(results: Mapping[str, Any]) -> str:
     machine = f"{where['gpu']}; {where['processor']}" if where["gpu"] else where["processor"]
     return (
         f"Measured on {where['day']} at commit {where['commit']} on {machine}; {versions}; "
-        f"{where['threads']} thread(s). Medians of {min(rounds)} to {max(rounds)} rounds; of "
+        f"{where['threads']} thread(s). Medians of {min(rounds, default=0)} to "
+        f"{max(rounds, default=0)} rounds; of "
         f"{len(found)} benchmarks {judged} have a control within 0.95 to 1.05."
     )
 

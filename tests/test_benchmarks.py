@@ -302,23 +302,39 @@ def test_a_comparison_fails_where_something_became_slower(
     assert (code, "is gone" in printed, "only one was measured" in printed) == (0, True, True)
 
 
-def test_a_gpu_run_keeps_what_fails_and_stops_in_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_of_the_gpus_command_is_continued_and_fails_where_something_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def measured(key: Key, _device: str) -> dict[str, Any]:
-        if key == LAST:
+    measured: list[Key] = []
+    broken = {LAST}
+
+    def measure(key: Key, _device: str) -> dict[str, Any]:
+        measured.append(key)
+        if key in broken:
             raise torch.OutOfMemoryError("out of memory\nTried to allocate")
         return record(key)
 
-    monkeypatch.setattr(gpu, "measure", measured)
-    run = Records(tmp_path, "cpu")
-    gpu.measure_all(run, [FIRST], "cpu", until=time.monotonic() - 1)
-    assert FIRST in run.finish()
-    gpu.measure_all(run, [FIRST, LAST], "cpu", until=time.monotonic() + 100)
-    assert run.get(FIRST) == record(FIRST)
-    run.finish()
-    found = json.loads(run.file.read_text())["entries"]
-    assert [entry.get("error") for entry in found] == [None, "out of memory"]
+    passed = {"name": "a check", "passed": True, "found": "1 of 1"}
+    monkeypatch.setattr(gpu, "measure", measure)
+    monkeypatch.setattr(gpu, "check", lambda _device: [passed])
+    assert gpu.run("cpu", tmp_path, seconds=-1) == 1
+    assert not measured
+    assert (
+        "missing, to be measured by the same command: " + ", ".join(FIRST)
+        in capsys.readouterr().out
+    )
+    Records(tmp_path, "cpu").put(FIRST, record(FIRST))
+    assert gpu.run("cpu", tmp_path) == 1
+    assert measured == keys("cpu")[1:]
+    assert "FAILED: out of memory" in capsys.readouterr().out
+    written = json.loads((tmp_path / "cpu.json").read_text())
+    assert written["checks"] == [passed]
+    assert [entry.get("error") for entry in written["entries"]][-2:] == [None, "out of memory"]
+    broken.clear()
+    assert gpu.run("cpu", tmp_path) == 0
+    passed["passed"] = False
+    assert gpu.run("cpu", tmp_path) == 1
+    assert "FAILED: a check: 1 of 1" in capsys.readouterr().out
 
 
 def test_without_a_gpu_its_command_says_so(

@@ -98,9 +98,11 @@ def memory_peak(contender: Contender, device: str) -> int:
         torch.cuda.synchronize()
         return int(torch.cuda.max_memory_allocated()) - before
     before = _highest_resident(reset=True)
-    with LiveBytes() as memory:
-        contender.run()
+    contender.run()
     resident = _highest_resident() - before
+    contender.prepare()
+    with LiveBytes() as memory:  # which takes memory itself
+        contender.run()
     return max(int(memory.peak), resident if resident >= PAGES else 0)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from paper.bench import read
+
 from .checks import check
 from .records import Records
 from .report import show
@@ -54,27 +56,32 @@ def _summary(record: dict[str, Any]) -> str:
     return f"{record['ratio']:.3f} (control {record['control']:.3f}{verdict})"
 
 
-def main(arguments: list[str] | None = None) -> int:
+def run(device: str, folder: Path, seconds: float = SECONDS) -> int:
     """Check, measure and print; return 0 if every check passed and everything was measured."""
+    until = time.monotonic() + seconds
+    found = check(device)
+    for each in found:
+        print(f"{'passed' if each['passed'] else 'FAILED'}: {each['name']}: {each['found']}")
+    records = Records(folder, device)
+    measure_all(records, keys(device), device, until=until)
+    missing = records.finish(checks=found)
+    show(records.file)
+    for key in missing:
+        print("missing, to be measured by the same command:", ", ".join(key))
+    failed = any("error" in entry for entry in read(records.file)["entries"])
+    return int(bool(missing) or failed or not all(each["passed"] for each in found))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run on CUDA; return 2 if there is none."""
     parser = argparse.ArgumentParser(description="Checks and measures fused steps on CUDA.")
     parser.add_argument("--out", type=Path, default=Path("build/bench"), help="folder to write")
     given = parser.parse_args(arguments)
     if not torch.cuda.is_available():
         print("no CUDA device: nothing can be checked or measured here", file=sys.stderr)
         return 2
-    until = time.monotonic() + SECONDS
     torch.set_num_threads(1)
-    found = check("cuda")
-    for each in found:
-        print(f"{'passed' if each['passed'] else 'FAILED'}: {each['name']}: {each['found']}")
-    records = Records(given.out, "cuda")
-    measure_all(records, keys("cuda"), "cuda", until=until)
-    missing = records.finish(checks=found)
-    show(records.file)
-    for key in missing:
-        print("missing, to be measured by the same command:", ", ".join(key))
-    failed = [key for key in keys("cuda") if "error" in (records.get(key) or {})]
-    return int(bool(missing or failed) or not all(each["passed"] for each in found))
+    return run("cuda", given.out)
 
 
 if __name__ == "__main__":

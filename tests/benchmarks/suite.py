@@ -50,10 +50,10 @@ def tables(device: str) -> Mapping[str, Table]:
             "startup": Table(starts(device), process, 1, 3),
         }
     return {
-        "steps": Table(STEPS, models, 2, 7),
+        "steps": Table(STEPS, models, 1.5, 7),
         "peers": Table(PEERS, models, 1, 5),
         "scaling": Table(SCALING, LINE[device], 1, 3),
-        "costs": Table(COSTS, MEDIUM, 1, 7),
+        "costs": Table(COSTS, MEDIUM, 0.7, 5),
         "startup": Table(starts(device), process, 1, 3),
     }
 
