@@ -78,7 +78,8 @@ def check_paths(options: Mapping[str, Any]) -> None:
     RuntimeError
         If two contradict each other.
     """
-    for name in ("capturable", "differentiable", "stochastic_rounding"):
+    needing_kernels = ("stochastic_rounding", "narrow_state")
+    for name in ("capturable", "differentiable", *needing_kernels):
         check_flag(name, options[name])
     for name in ("foreach", "fused"):
         if options[name] is not None and not isinstance(options[name], bool):
@@ -99,8 +100,10 @@ def check_paths(options: Mapping[str, Any]) -> None:
             raise RuntimeError("`fused` does not support `differentiable`")
         if options["foreach"]:
             raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-    elif options["stochastic_rounding"]:
-        raise RuntimeError("`stochastic_rounding` needs `fused=True`")
+        return
+    for name in needing_kernels:
+        if options[name]:
+            raise RuntimeError(f"`{name}` needs `fused=True`")
 
 
 def check_one_of(name: str, value: object, allowed: Collection[str]) -> None:

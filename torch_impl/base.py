@@ -303,7 +303,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
                     own["step"] = step_tensor(param, group, float(own["step"]))
 
     def load_state_dict(self, state_dict: StateDict) -> None:
-        """Load a state as torch.optim does, but keep its buffers at 32 bits or more.
+        """Load a state as torch.optim does, but keep its buffers in their own dtype.
 
         Nothing is shared with ``state_dict``. An integer ``step``, as relativistic-adam 1.0.0 saves
         it, becomes a tensor; options that were not saved keep this optimizer's defaults.
@@ -319,7 +319,8 @@ class FirstOrderOptimizer(Optimizer, ABC):
 
         def check(_: Optimizer, candidate: StateDict) -> StateDict:
             first = self.param_groups[0]
-            own = {name: first[name] for name in ("fused", "stochastic_rounding")}  # the machine's
+            kept = ("fused", "stochastic_rounding", "narrow_state")  # what depends on the machine
+            own = {name: first[name] for name in kept}
             groups = [{**group, **own} for group in candidate["param_groups"]]
             for group in groups:
                 self._check_options({**self.defaults, **group}, scheduled=True)

@@ -161,8 +161,13 @@ def as_real(tensor: Tensor) -> Tensor:
 
 
 def state_dtype(param: Tensor) -> torch.dtype:
-    """Return the dtype of a parameter's state: its own, but at least 32 bits wide."""
+    """Return the dtype in which a parameter is stepped: its own, but at least 32 bits wide."""
     return torch.promote_types(param.dtype, torch.float32)
+
+
+def buffer_dtype(param: Tensor, group: Mapping[str, Any]) -> torch.dtype:
+    """Return the dtype in which a parameter's state is kept: the same, unless it may be narrow."""
+    return param.dtype if group.get("narrow_state") else state_dtype(param)
 
 
 def working_dtype(param: Tensor) -> torch.dtype:

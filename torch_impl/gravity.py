@@ -22,7 +22,7 @@ from .arguments import (
     warn_caller,
 )
 from .base import FirstOrderOptimizer, check_representable
-from .batches import Batch, as_real, state_dtype
+from .batches import Batch, as_real, buffer_dtype
 from .nonfinite import check_policy
 from .refusals import refuse_flattened
 from .sharding import Sharding, divided_like, is_distributed, parameters_by_sharding, reduce_each
@@ -85,6 +85,9 @@ class Gravity(FirstOrderOptimizer):
         numbers around a result by chance, the nearer the more often, so that updates smaller than
         half a unit in the last place are not lost. The chances are those of the group's
         ``rounding_seed``, which is drawn from torch's generator when the group is added and saved.
+    narrow_state
+        With ``fused=True`` on CUDA: whether the state of parameters in bfloat16 or float16 is kept
+        in their dtype, as torch.optim does, instead of in 32 bits.
 
     Raises
     ------
@@ -132,6 +135,7 @@ class Gravity(FirstOrderOptimizer):
         differentiable: bool = False,
         fused: bool | None = None,
         stochastic_rounding: bool = False,
+        narrow_state: bool = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -148,6 +152,7 @@ class Gravity(FirstOrderOptimizer):
             "differentiable": differentiable,
             "fused": fused,
             "stochastic_rounding": stochastic_rounding,
+            "narrow_state": narrow_state,
         }
         self._check_options(defaults)
         if generator is not None and not isinstance(generator, torch.Generator):
@@ -210,7 +215,7 @@ class Gravity(FirstOrderOptimizer):
 
     def _new_buffer(self, param: Tensor, group: dict[str, Any], _key: str) -> Tensor:
         """Return V₀; every process draws the whole of a tensor that is divided among them."""
-        dtype, std = state_dtype(param), group["velocity_std"]
+        dtype, std = buffer_dtype(param, group), group["velocity_std"]
         if std > 0 and is_distributed(param):
             velocity = torch.empty(param.shape, dtype=dtype, device=param.device)
         else:

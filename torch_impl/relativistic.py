@@ -23,7 +23,7 @@ from .arguments import (
     check_paths,
 )
 from .base import FirstOrderOptimizer, check_representable
-from .batches import Batch, largest_with_square, state_dtype, working_dtype
+from .batches import Batch, buffer_dtype, largest_with_square, working_dtype
 from .laws import LAWS, warn_unless_monotone
 from .limit import MODES, UNITS, Proposal, round_toward_zero
 from .limiter import Limiter, Scope
@@ -131,6 +131,11 @@ class RelativisticAdam(FirstOrderOptimizer):
         numbers around a result by chance, the nearer the more often, so that updates smaller than
         half a unit in the last place are not lost. The chances are those of the group's
         ``rounding_seed``, which is drawn from torch's generator when the group is added and saved.
+    narrow_state
+        With ``fused=True`` on CUDA: whether the state of parameters in bfloat16 or float16 is kept
+        in their dtype, as torch.optim does, instead of in 32 bits. A running average in few bits
+        does not see what is less than half a unit of its last place, which of v with β₂ = 0.999 is
+        nearly every gradient.
 
     Raises
     ------
@@ -191,6 +196,7 @@ class RelativisticAdam(FirstOrderOptimizer):
         differentiable: bool = False,
         fused: bool | None = None,
         stochastic_rounding: bool = False,
+        narrow_state: bool = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -216,6 +222,7 @@ class RelativisticAdam(FirstOrderOptimizer):
             "differentiable": differentiable,
             "fused": fused,
             "stochastic_rounding": stochastic_rounding,
+            "narrow_state": narrow_state,
         }
         self._check_options(defaults)
         super().__init__(params, defaults)
@@ -370,10 +377,10 @@ class RelativisticAdam(FirstOrderOptimizer):
         sizes = (SIZES,) if is_auto(group["speed_limit"]) else ()
         return (*self._needed_buffers, *largest, *sizes)
 
-    def _new_buffer(self, param: Tensor, _group: dict[str, Any], key: str) -> Tensor:
+    def _new_buffer(self, param: Tensor, group: dict[str, Any], key: str) -> Tensor:
         if key == SIZES:
             return torch.zeros(MEASURED_STEPS, dtype=torch.float64, device=param.device)
-        dtype = state_dtype(param)
+        dtype = buffer_dtype(param, group)
         return torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
 
     def _check_options(self, options: dict[str, Any], *, scheduled: bool = False) -> None:
@@ -458,6 +465,7 @@ class RelativisticAdamW(RelativisticAdam):
         differentiable: bool = False,
         fused: bool | None = None,
         stochastic_rounding: bool = False,
+        narrow_state: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -484,6 +492,7 @@ class RelativisticAdamW(RelativisticAdam):
             differentiable=differentiable,
             fused=fused,
             stochastic_rounding=stochastic_rounding,
+            narrow_state=narrow_state,
         )
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, StateDict
 
-from .batches import state_dtype
+from .batches import buffer_dtype
 from .schedules import MEASURED_STEPS, SIZES
 from .sharding import divided_like, is_distributed
 
@@ -88,14 +88,14 @@ def check_state(optimizer: Optimizer, state_dict: StateDict, needed: Sequence[st
 
 
 def restore_precision(optimizer: Optimizer, state_dict: StateDict) -> None:
-    """Replace the buffers that torch.optim loaded, cast to the parameter's dtype, by wide copies.
+    """Replace buffers that torch.optim cast to their parameter's dtype by copies in their own.
 
     A buffer lies in memory as its parameter does, and is divided as it is.
     """
     for saved in saved_parameters(optimizer, state_dict):
         state = optimizer.state[saved.param]
         for key, value in _buffers(saved.state).items():
-            wide = torch.empty_like(saved.param, dtype=state_dtype(saved.param))
+            wide = torch.empty_like(saved.param, dtype=buffer_dtype(saved.param, saved.group))
             source = value.detach()
             if is_distributed(saved.param) and not is_distributed(source):
                 source = divided_like(source.to(saved.param.device), saved.param)

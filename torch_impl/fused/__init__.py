@@ -50,7 +50,7 @@ HOMES: Mapping[str, Home] = {
         "triton",
         "Triton, which is not installed: it comes with torch's CUDA builds",
         (torch.float32, torch.bfloat16, torch.float16, torch.complex64),
-        options=("capturable", "stochastic_rounding"),
+        options=("capturable", "stochastic_rounding", "narrow_state"),
     ),
 }
 """Kind of device → what its kernels need."""
@@ -115,7 +115,7 @@ def _refuse_parameter(param: Tensor, group: Mapping[str, Any], kind: str) -> Non
         )
     if importlib.util.find_spec(home.package) is None:
         raise RuntimeError(f"`fused=True` needs {home.install}, or leave fused to None")
-    for option in ("capturable", "stochastic_rounding"):
+    for option in ("capturable", "stochastic_rounding", "narrow_state"):
         if group[option] and option not in home.options:
             raise RuntimeError(
                 f"`fused` and `{option}` cannot be `True` together on {param.device}"

@@ -69,7 +69,8 @@ class Part:
         here = self.bucket.table.device
         on_device = [isinstance(x, Tensor) and x.device == here for x in values]
         numbers = (
-            0.0 if there else float(as_number(x)) for x, there in zip(values, on_device, strict=True)
+            0.0 if there else float(as_number(x))
+            for x, there in zip(values, on_device, strict=True)
         )
         tensors = (x if there else None for x, there in zip(values, on_device, strict=True))
         return (*numbers, *tensors)

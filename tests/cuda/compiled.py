@@ -1,4 +1,4 @@
-"""What Triton's compiler makes of the launches of a step: ``python -m tests.compiled_kernels``.
+"""What Triton's compiler makes of the launches of a step: ``python -m tests.cuda.compiled``.
 
 Prints JSON. It compiles for a GPU of compute capability 9.0 that need not be there: the steps are
 those of the optimizers, their launches end before anything would run.

@@ -98,7 +98,7 @@ def test_what_is_compiled_moves_128_bits_and_rounds_every_operation(tmp_path: Pa
     """
     env = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
     process = subprocess.run(
-        [sys.executable, "-m", "tests.compiled_kernels"],
+        [sys.executable, "-m", "tests.cuda.compiled"],
         env={**env, "TRITON_CACHE_DIR": str(tmp_path)},
         capture_output=True,
         text=True,

@@ -1,0 +1,139 @@
+"""Launches and tables on CUDA: waves, addresses that change, graphs that read them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.cases import CASES
+from tests.cuda.common import (
+    BLOCKS,
+    DEVICE,
+    MODES,
+    close,
+    everything,
+    make,
+    parameters,
+    same,
+    stepped,
+)
+from tests.steps import built, normal
+from torch_impl import RelativisticAdam
+from torch_impl.fused.cuda import adam, buckets
+
+
+@pytest.mark.parametrize("count", [3, 300])
+def test_launches_do_not_depend_on_the_number_of_tensors(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched = []
+    kind = type(adam.measure)
+    run = kind.run
+
+    def counted(kernel: Any, *args: Any, **kwargs: Any) -> Any:
+        launched.append(kernel.fn.__name__)
+        return run(kernel, *args, **kwargs)
+
+    monkeypatch.setattr(kind, "run", counted)
+    params = parameters([(2,)] * count)
+    for mode, expected in {
+        "per_component": ["begin", "limit_entries"],
+        "per_param": ["begin", "measure", "find_factors", "finish"],
+        "global": ["begin", "measure", "add_up", "find_factors", "finish"],
+        "gravity": ["begin", "find_peaks", "find_factors", "advance"],
+    }.items():
+        launched.clear()
+        stepped(make(mode, params), params, 1)
+        assert launched == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        *(("RelativisticAdamW", {"relativistic_mode": mode}) for mode in MODES),
+        ("RelativisticAdam", {"speed_unit": "relative", "amsgrad": True}),
+        ("Gravity", {}),
+    ],
+)
+def test_a_step_has_the_same_bits_in_waves_and_wherever_it_lies(
+    name: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one wave, in many, and with gradients at addresses that are no multiples of 16."""
+    results = []
+    for most, shift in ((2**30, 0), (BLOCKS, 0), (2**30, 1)):
+        monkeypatch.setattr(buckets, "_cached_entries", lambda *_, most=most: most)
+        params = parameters()
+        optimizer = built(CASES[name], params, **options, fused=True)
+        for step in range(2):
+            for i, param in enumerate(params):
+                room = torch.empty(param.numel() + shift, device=DEVICE)
+                param.grad = room[shift:].reshape(param.shape)
+                param.grad.copy_(normal(param.shape, 100 * step + i, torch.float32))
+            optimizer.step()
+        results.append(everything(optimizer, params))
+    assert same(results[0], results[1])
+    assert same(results[0], results[2])
+
+
+def test_gradients_that_are_replaced_freed_or_missing() -> None:
+    """No address is kept from a gradient that is gone."""
+    results = []
+    for fused in (None, True):
+        params = parameters([(64, 64), (100,)])
+        optimizer = RelativisticAdam(params, fused=fused)
+        for step in range(6):
+            for i, param in enumerate(params):
+                param.grad = None
+                if step % 3 != i:
+                    param.grad = normal(param.shape, 10 * step + i, torch.float32).to(DEVICE)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            normal((64, 64), 5).to(DEVICE)
+        results.append([param.detach() for param in params])
+    close(*results)
+
+
+def test_a_captured_table_is_written_again_in_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a graph copies from is kept, and what it wrote is not taken for what was written."""
+    bucket = buckets.Bucket(torch.device("cpu"), [5], 9, 8)
+    one, other = [[torch.zeros(5)]] * 6, [[torch.ones(5)]] * 6
+    bucket.point_to(one)
+    written = bucket.table.clone()
+    monkeypatch.setattr(buckets, "_is_capturing", lambda _table: True)
+    bucket.point_to(other)
+    bucket.point_to(other)
+    assert bucket.captured
+    assert len(bucket._captured) == 2
+    assert bucket._captured[0] is not bucket._captured[1]
+    monkeypatch.setattr(buckets, "_is_capturing", lambda _table: False)
+    bucket.point_to(one)
+    bucket.table.copy_(bucket._captured[0])  # which a replay does
+    bucket.point_to(one)
+    assert torch.equal(bucket.table, written)
+    assert len(bucket._captured) == 2
+
+
+def test_buckets_that_a_graph_reads_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    params = parameters([(5,), (6,)])
+    optimizer = RelativisticAdam(params, fused=True)
+    stepped(optimizer, params[:1], 1)
+    kernels: Any = optimizer._kernels
+    (first,) = kernels._buckets.values()
+    monkeypatch.setattr(buckets.Bucket, "captured", property(lambda _self: True))
+    stepped(optimizer, params, 1)
+    assert kernels._captured == [first]
+    assert list(kernels._buckets.values()) != [first]
+
+
+def test_waves_cover_every_tensor_once() -> None:
+    sizes = [10, 0, 3 * BLOCKS, 20, 5000, 1, 0]
+    blocks = np.array([-(-size // BLOCKS) for size in sizes])
+    firsts = np.concatenate([[0], np.cumsum(blocks)]).tolist()
+    waves = buckets._waves(sizes, firsts, 6000)
+    covered = [b for w in waves for b in range(w.first_block, w.first_block + w.blocks)]
+    assert covered == list(range(firsts[-1]))
+    for wave in waves:
+        own = sizes[wave.first_tensor : wave.first_tensor + wave.tensors]
+        assert sum(own) <= 6000 or sum(size > 0 for size in own) == 1
+    assert len(waves) == 3

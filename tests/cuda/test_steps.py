@@ -1,0 +1,266 @@
+"""Steps by the CUDA kernels are those of single tensors, to the ends of options and numbers."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+import torch_impl.fused
+from tests.cases import CASES
+from tests.cuda.common import (
+    DEVICE,
+    MODES,
+    SHAPES,
+    close,
+    everything,
+    make,
+    parameters,
+    same,
+    stepped,
+)
+from tests.steps import built, normal
+from torch_impl import Gravity, RelativisticAdam, RelativisticAdamW
+
+OPTIONS = [
+    *(("RelativisticAdamW", {"speed_unit": "rms", "relativistic_mode": m}) for m in MODES),
+    *(("RelativisticAdamW", {"speed_unit": "relative", "relativistic_mode": m}) for m in MODES),
+    *(
+        (name, {"amsgrad": True, "weight_decay": 0.3, "relativistic_mode": m})
+        for name in ("RelativisticAdam", "RelativisticAdamW")
+        for m in ("per_param", "per_component")
+    ),
+    ("RelativisticAdam", {"maximize": True, "adaptive_speed": True, "speed_warmup_steps": 2}),
+    ("RelativisticAdam", {"betas": (0.0, 0.5), "eps": 1e-3, "speed_follows_lr": True}),
+    ("Gravity", {"weight_decay": 0.3, "maximize": True}),
+    ("Gravity", {"weight_decay": 0.3, "max_step_grad": 2.0}),
+]
+"""What the variants of the cases do not have."""
+
+FUSED = [
+    pytest.param(case, options, id=f"{name}-{variant}")
+    for name, case in CASES.items()
+    for variant, options in case.variants.items()
+    if options.get("placement", "update") == "update"
+] + [pytest.param(CASES[name], options, id=f"{name}-{options}") for name, options in OPTIONS]
+
+
+@pytest.mark.parametrize(("case", "options"), FUSED)
+@pytest.mark.filterwarnings("ignore:law=")
+def test_steps_are_those_of_single_tensors(case: Any, options: dict[str, Any]) -> None:
+    """Also of transposed, channels-last and complex ones, and of gradients laid out otherwise."""
+    results = []
+    # `piecewise` has a pole at the limit, which one of many entries comes near
+    shapes = SHAPES[:4] if options.get("law") == "piecewise" else SHAPES
+    for fused in (True, None):
+        params = [
+            *parameters(shapes),
+            normal((6, 4), 7, torch.float32).to(DEVICE).t().requires_grad_(),
+            normal((2, 3, 4, 5), 8, torch.float32)
+            .to(DEVICE, memory_format=torch.channels_last)
+            .requires_grad_(),
+            normal((7,), 9, torch.complex64).to(DEVICE).requires_grad_(),
+        ]
+        how = {"fused": True} if fused else {"foreach": False}
+        optimizer = built(case, params, **options, **how)
+        for step in range(3):
+            for i, param in enumerate(params):
+                param.grad = normal(param.shape, 100 * step + i, param.dtype).to(DEVICE)
+            params[-1].grad = params[-1].grad.conj()  # type: ignore[union-attr]
+            optimizer.step()
+        results.append([param.detach() for param in params])
+    close(*results, units=256)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("unit", ["norm", "rms", "relative"])
+def test_limits_at_their_ends(mode: str, unit: str) -> None:
+    """A limit of 0 stops even what is not finite, but for the decay; ∞ is Adam."""
+    for limit, infinite in ((0.0, True), (0.0, False), (math.inf, False)):
+        results = []
+        for fused in (None, True):
+            params = parameters([(4, 5), (3,)])
+            optimizer = RelativisticAdamW(
+                params, relativistic_mode=mode, speed_unit=unit, fused=fused, weight_decay=0.1
+            )
+            optimizer.param_groups[0]["speed_limit"] = limit
+            stepped(optimizer, params, 1)
+            if infinite:
+                params[0].grad.fill_(math.inf)  # type: ignore[union-attr]
+                optimizer.step()
+            results.append([param.detach() for param in params])
+        close(*results)
+
+
+@pytest.mark.parametrize("mode", [*MODES, "gravity"])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e38])
+def test_what_is_not_finite_goes_where_it_went(mode: str, bad: float) -> None:
+    """And a finite 1e38 leaves the moments finite."""
+    results = []
+    for fused in (None, True):
+        params = parameters([(4, 5), (3,)])
+        optimizer = make(mode, params, fused=fused)
+        stepped(optimizer, params, 1)
+        params[0].grad[1, 2] = bad  # type: ignore[index]
+        optimizer.step()
+        results.append(everything(optimizer, params))
+    close(*results)
+    if bad == 1e38:
+        assert all(tensor.isfinite().all() for tensor in results[1])
+
+
+def test_groups_and_dtypes_have_one_norm() -> None:
+    """Each with its own c, warm-up and step: what binary32 and bfloat16 share is the norm."""
+    results = []
+    for fused in (None, True):
+        params = [*parameters([(30, 40)]), *parameters([(50,)], torch.bfloat16)]
+        params += parameters([(7,), (11,)])
+        groups = [
+            {"params": params[:2], "lr": 0.1, "speed_unit": "rms", "law": "tanh"},
+            {"params": params[2:3], "speed_limit": 0.01, "speed_unit": "relative"},
+            {"params": params[3:], "relativistic_mode": "per_param", "speed_limit": math.inf},
+        ]
+        optimizer = RelativisticAdamW(
+            groups, relativistic_mode="global", fused=fused, adaptive_speed=True
+        )
+        for step in range(3):
+            for i, param in enumerate(params):
+                param.grad = normal(param.shape, 10 * step + i, torch.float32).to(
+                    DEVICE, param.dtype
+                )
+            if step == 0:
+                params[0].grad = None
+            optimizer.step()
+        results.append([param.detach().float() for param in params])
+    close([results[0][i] for i in (0, 2, 3)], [results[1][i] for i in (0, 2, 3)])
+    torch.testing.assert_close(results[0][1], results[1][1], rtol=2.0**-8, atol=0)
+
+
+def test_options_on_the_device_are_read_there() -> None:
+    """Tensors as learning rate, betas, decay and limit, changed in place between steps."""
+    results = []
+    for tensors in (False, True):
+
+        def option(x: float, tensors: bool = tensors) -> Any:
+            return torch.tensor(x, dtype=torch.float64, device=DEVICE) if tensors else x
+
+        params = parameters([(30, 40), (5,)])
+        optimizer = RelativisticAdamW(
+            params,
+            option(0.1),
+            (option(0.8), option(0.95)),
+            speed_limit=option(0.5),
+            weight_decay=option(0.1),
+            capturable=tensors,
+            fused=True,
+            speed_follows_lr=True,
+        )
+        group = optimizer.param_groups[0]
+        for step in range(3):
+            if tensors:
+                group["lr"].mul_(0.5)
+                group["speed_limit"].mul_(0.9)
+            else:
+                group["lr"] *= 0.5
+                group["speed_limit"] *= 0.9
+            stepped(optimizer, params, 1, step)
+        results.append(everything(optimizer, params))
+    assert same(*results)
+
+
+def test_gravity_takes_tensors_too() -> None:
+    results = []
+    for tensors in (False, True):
+        values = {"lr": 0.1, "beta": 0.8, "weight_decay": 0.3}
+        options: Any = {
+            key: torch.tensor(x, dtype=torch.float64, device=DEVICE) if tensors else x
+            for key, x in values.items()
+        }
+        params = parameters([(30, 40), (5,)])
+        optimizer = Gravity(params, alpha=0.0, fused=True, capturable=tensors, **options)
+        stepped(optimizer, params)
+        results.append(everything(optimizer, params))
+    assert same(*results)
+
+
+@pytest.mark.parametrize("mode", [*MODES, "gravity"])
+def test_a_gradient_scaler_leaves_its_scale_to_the_step(mode: str) -> None:
+    """What it finds not finite changes nothing, not even the count of steps."""
+
+    scaled, plain = parameters([(4, 5), (3,)]), parameters([(4, 5), (3,)])
+    one, other = (make(mode, params, weight_decay=0.1) for params in (scaled, plain))
+    assert one._step_supports_amp_scaling
+    scaler = torch.amp.GradScaler(DEVICE, init_scale=2.0**10, growth_interval=1)
+    for step in range(4):
+        for i, (a, b) in enumerate(zip(scaled, plain, strict=True)):
+            grad = normal(a.shape, 10 * step + i, torch.float32).to(DEVICE)
+            b.grad = grad.clone()
+            a.grad = scaler.scale(grad)
+        if step == 2:
+            scaled[0].grad[0, 0] = math.inf  # type: ignore[index]
+            before = everything(one, scaled)
+        scaler.step(one)
+        scaler.update()
+        if step == 2:
+            assert same(before, everything(one, scaled))
+            continue
+        other.step()
+        for a, b in zip(scaled, plain, strict=True):
+            assert torch.equal(a.grad, b.grad)  # type: ignore[arg-type]
+    assert same(everything(one, scaled), everything(other, plain))
+
+
+def test_steps_are_counted_where_the_kernels_are_and_load_from_elsewhere() -> None:
+    params, twins = parameters([(4, 5), (3,)]), parameters([(4, 5), (3,)])
+    one, other = RelativisticAdamW(params), RelativisticAdamW(twins, fused=True)
+    stepped(one, params)
+    other.load_state_dict(one.state_dict())
+    with torch.no_grad():
+        for a, b in zip(params, twins, strict=True):
+            b.copy_(a)
+    assert other.state[twins[0]]["step"].device == twins[0].device
+    stepped(one, params, first=3)
+    stepped(other, twins, first=3)
+    close(everything(one, params), everything(other, twins))
+
+
+@pytest.mark.parametrize(
+    ("param", "options", "message"),
+    [
+        (torch.zeros(3, dtype=torch.float64), {}, "one is in torch.float64 on"),
+        (torch.zeros(3), {"telemetry": True}, "`fused` and `telemetry` cannot be `True`"),
+        (torch.zeros(4, 6)[:, ::2], {}, r"one of shape \(4, 3\) has strides \(6, 2\)"),
+    ],
+)
+def test_what_has_no_kernel_is_refused(
+    param: torch.Tensor, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RuntimeError, match=message):
+        RelativisticAdam([param.to(DEVICE).requires_grad_()], fused=True, **options)
+
+
+def test_some_options_need_kernels_that_have_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    params = parameters([(3,)])
+    for name in ("stochastic_rounding", "narrow_state"):
+        option: Any = {name: True}
+        with pytest.raises(RuntimeError, match=f"`{name}` needs `fused=True`"):
+            RelativisticAdam(params, **option)
+        with monkeypatch.context() as context:
+            context.setattr(torch_impl.fused, "home_of", lambda _param: "cpu")
+            with pytest.raises(RuntimeError, match=f"`{name}` cannot be `True` together on"):
+                Gravity(params, fused=True, **option)
+
+
+def test_parameters_on_two_kinds_of_device_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    params = parameters([(3,), (4,)])
+    monkeypatch.setattr(
+        torch_impl.fused, "home_of", lambda param: "cuda" if len(param) == 3 else "cpu"
+    )
+    with pytest.raises(RuntimeError, match=r"one is on .*, the first on cuda"):
+        RelativisticAdam(params, fused=True)
+
+
+def test_without_triton_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(RuntimeError, match="needs Triton, which is not installed"):
+        RelativisticAdam(parameters([(3,)]), fused=True)
