@@ -121,15 +121,15 @@ def _copied(values: NDArray[Any], device: torch.device) -> Tensor:
     tensor = torch.from_numpy(np.ascontiguousarray(values))
     if device.type != "cuda":
         return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.pin_memory().to(device, non_blocking=True)  # pragma: no cover: of a device
 
 
 def _cached_entries(device: torch.device, wave_bytes: int) -> int:
     """Return how many entries' state half of the cache holds."""
     if device.type != "cuda":
         return LEAST_WAVE
-    cache = torch.cuda.get_device_properties(device).L2_cache_size
-    return max(LEAST_WAVE, cache // 2 // wave_bytes)
+    cache = torch.cuda.get_device_properties(device).L2_cache_size  # pragma: no cover: of a device
+    return max(LEAST_WAVE, cache // 2 // wave_bytes)  # pragma: no cover
 
 
 def _waves(sizes: Sequence[int], firsts: Sequence[int], most: int) -> list[Wave]:
