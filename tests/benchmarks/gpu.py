@@ -4,7 +4,6 @@ An interrupted run is continued by the next.
 """
 
 import argparse
-import gc
 import sys
 import time
 from collections.abc import Sequence
@@ -37,7 +36,6 @@ def measure_all(records: Records, chosen: Sequence[Key], device: str, *, until: 
             record = _failed(key, device, error)
         records.put(key, record)
         print(", ".join(key), _summary(record), flush=True)
-        gc.collect()
         if device == "cuda":
             torch.cuda.empty_cache()
 

@@ -92,9 +92,10 @@ def measure(key: Key, device: str, *, timed: Repeat = repeat) -> dict[str, Any]:
     if isinstance(row, Start):
         return found | measure_start(row, table.budget, table.fewest, timed)
     model = table.models[key.column]
-    found |= measure_steps(row, model, device, table.budget, table.fewest, timed)
-    gc.collect()  # an optimizer's hooks may refer to it
-    return found
+    try:
+        return found | measure_steps(row, model, device, table.budget, table.fewest, timed)
+    finally:
+        gc.collect()  # an optimizer's hooks may refer to it
 
 
 def measure_steps(
