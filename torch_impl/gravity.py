@@ -79,7 +79,8 @@ class Gravity(FirstOrderOptimizer):
         torch's threads. There they are for float32 and complex64, by Numba
         (``subluminal[cpu]``), on CUDA for float32, bfloat16, float16 and complex64, by Triton. A
         gradient in another layout is copied. Of one optimizer either all groups are fused or none.
-        What torch.compile compiles is not.
+        What torch.compile compiles is not. From the same velocity an update is within 8 units in
+        the last place of that of the other paths.
     stochastic_rounding
         With ``fused=True`` on CUDA: whether parameters in bfloat16 are rounded to one of the two
         numbers around a result by chance, the nearer the more often, so that updates smaller than
