@@ -41,6 +41,20 @@ def ratios(results: Mapping[str, Any], table: str) -> Rows:
     return _grid(entries_of(results, table), ("a step with", "over one of"), _ratio)
 
 
+def every(results: Mapping[str, Any]) -> Rows:
+    """Return a row per benchmark: ratio, control, memory and bandwidth where they were measured."""
+    rows: Rows = [("benchmark", "over", "ratio", "control", "memory peak", "of a copy's bandwidth")]
+    for entry in results["entries"]:
+        name = ", ".join((entry["table"], entry["row"], entry["column"]))
+        numbers = (
+            f"{entry['control']:.2f}" if "control" in entry else "–",
+            f"{entry['memory']:.2f}" if "memory" in entry else "–",
+            f"{_share(entry, 'variant', entry['floor']):.0%}" if "copy" in entry else "–",
+        )
+        rows.append((name, entry["over"], _cell(entry, _ratio), *numbers))
+    return rows
+
+
 def memory(results: Mapping[str, Any]) -> Rows:
     """Return the peak of a step, as a multiple of the parameters."""
     found = entries_of(results, "steps", "peers")
@@ -162,6 +176,7 @@ def environment(results: Mapping[str, Any]) -> str:
 
 
 TABLES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    "every": every,
     "steps": lambda results: ratios(results, "steps"),
     "peers": lambda results: ratios(results, "peers"),
     "costs": lambda results: ratios(results, "costs"),
@@ -175,10 +190,10 @@ TABLES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
 """Tables by name; "environment" is a sentence."""
 
 OF_DEVICE = {
-    "cpu": [name for name in TABLES if name != "checks"],
-    "cuda": [name for name in TABLES if name != "peers"],
+    "cpu": [name for name in TABLES if name not in {"every", "checks"}],
+    "cuda": [name for name in TABLES if name not in {"every", "peers"}],
 }
-"""The tables of a device."""
+"""The tables of a device that the texts show."""
 
 
 def blocks(folder: Path, wanted: Mapping[str, Sequence[str]] = OF_DEVICE) -> dict[str, str]:
@@ -199,12 +214,14 @@ def blocks(folder: Path, wanted: Mapping[str, Sequence[str]] = OF_DEVICE) -> dic
             made[f"bench-{device}-{name}"] = (
                 f"Not yet measured: `{COMMANDS[device]}` measures it."
                 if results is None
-                else _text(TABLES[name](results))
+                else text(results, name)
             )
     return made
 
 
-def _text(made: str | Rows) -> str:
+def text(results: Mapping[str, Any], name: str) -> str:
+    """Return one of `TABLES` as Markdown."""
+    made = TABLES[name](results)
     return made if isinstance(made, str) else markdown(made)
 
 

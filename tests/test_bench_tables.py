@@ -36,6 +36,19 @@ def test_a_cell_says_the_ratio_or_why_there_is_none() -> None:
     ]
 
 
+def test_one_table_has_every_benchmark() -> None:
+    found = results(
+        entry(floor=24, copy=160.0),
+        entry(judged=False, control=1.06),
+        {"table": "startup", "row": "s", "column": "m", "over": "b", "error": "killed"},
+    )
+    assert bench.every(found)[1:] == [
+        ("steps, a, m", "b", "1.23", "1.00", "0.50", "50%"),
+        ("steps, a, m", "b", "not judged (control 1.06)", "1.06", "0.50", "–"),
+        ("startup, s, m", "b", "not measured: killed", "–", "–", "–"),
+    ]
+
+
 def test_memory_is_that_of_steps_and_peers() -> None:
     found = results(entry(), entry(table="peers", row="p", memory=2.0), entry(table="costs"))
     assert bench.memory(found) == [("a step with", "m"), ("a", "0.50"), ("p", "2.00")]

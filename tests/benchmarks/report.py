@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 
-from analysis.files import markdown
 from paper import bench
 
 from .records import Records
@@ -23,11 +22,10 @@ def main(folder: Path = Path("build/bench")) -> int:
 
 
 def show(path: Path) -> None:
-    """Print the tables of a file of results."""
+    """Print a file of results: every ratio with its memory, and what is fitted to them."""
     results = bench.read(path)
-    for name in bench.OF_DEVICE[path.stem]:
-        made = bench.TABLES[name](results)
-        print(f"\n{name}\n\n{made if isinstance(made, str) else markdown(made)}")
+    for name in ("every", "scaling", "startup", "environment"):
+        print(f"\n{bench.text(results, name)}")
 
 
 if __name__ == "__main__":
