@@ -19,7 +19,8 @@ class Kernels(Protocol):
     Attributes
     ----------
     unscales
-        Whether they divide gradients by a GradScaler's scale themselves.
+        Whether they divide by a GradScaler's scale what they read of gradients, and leave these as
+        they are.
     """
 
     unscales: bool

@@ -120,7 +120,7 @@ def _advanced(here, inside, numbers, scale, how: tl.constexpr):
     """
     _, tensors, t, _, _ = here
     penalty = narrow(numbers, DECAY, t, tensors)
-    d = direction(here, inside, scale, penalty, how, True)
+    d = direction(here, inside, scale, penalty, how)
     nothing = d * 0.0
     d = tl.where(d > _LARGEST_WITH_SQUARE, _LARGEST_WITH_SQUARE, d)
     d = tl.where(d < -_LARGEST_WITH_SQUARE, -_LARGEST_WITH_SQUARE, d) + nothing

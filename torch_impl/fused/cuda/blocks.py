@@ -200,13 +200,11 @@ def step_parameters(here, inside, p, s, seed, how: tl.constexpr):
 
 
 @triton.jit
-def direction(here, inside, scale, penalty, how: tl.constexpr, store: tl.constexpr):
-    """Return what to descend along; if gradients come scaled, store them as they are."""
+def direction(here, inside, scale, penalty, how: tl.constexpr):
+    """Return what to descend along, of gradients that come scaled without their scale."""
     g = read(here, inside, GRAD, how.kind, how)
     if scale is not None:
         g = tl.math.div_rn(g, tl.load(scale).to(tl.float32))
-        if store:
-            write(here, inside, GRAD, nearest(g, how.kind), how.kind, how)
     if how.maximize:
         g = -g
     if how.penalised:

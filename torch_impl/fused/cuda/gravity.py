@@ -67,7 +67,7 @@ def begin(
 def _peak_of_block(here, inside, numbers, peaks, scale, how: tl.constexpr):
     _, tensors, t, block, _ = here
     penalty = narrow(numbers, PENALTY, t, tensors)
-    d = direction(here, inside, scale, penalty, how, False)
+    d = direction(here, inside, scale, penalty, how)
     tl.store(peaks + block, tl.max(tl.abs(d).to(tl.int32, bitcast=True), axis=0))
 
 
@@ -119,7 +119,7 @@ def find_factors(peaks, firsts, base, factors, kappa: "fp64", found, relative: t
 def _advance_block(here, inside, numbers, factors, scale, seed, how: tl.constexpr):
     _, tensors, t, _, _ = here
     penalty = narrow(numbers, PENALTY, t, tensors)
-    d = direction(here, inside, scale, penalty, how, True)
+    d = direction(here, inside, scale, penalty, how)
     factor = tl.load(factors + t)
     if how.relative:
         quotient = tl.math.div_rn(d, factor)
