@@ -7,6 +7,7 @@ its claims, is in the `reference` package.
 """
 
 from .attach import limit_speed
+from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from .gravity import Gravity
 from .groups import param_groups
 from .handle import SpeedLimitHandle
@@ -18,6 +19,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "LAWS",
+    "CheckpointError",
     "Gravity",
     "RelativisticAdam",
     "RelativisticAdamW",
@@ -25,5 +27,7 @@ __all__ = [
     "SpeedReport",
     "TensorSpeed",
     "limit_speed",
+    "load_checkpoint",
     "param_groups",
+    "save_checkpoint",
 ]
