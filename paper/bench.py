@@ -49,7 +49,9 @@ def every(results: Mapping[str, Any]) -> Rows:
         numbers = (
             f"{entry['control']:.2f}" if "control" in entry else "–",
             f"{entry['memory']:.2f}" if "memory" in entry else "–",
-            f"{_share(entry, 'variant', entry['floor']):.0%}" if "copy" in entry else "–",
+            f"{_share(entry, 'variant', entry['floor']):.0%}"
+            if "copy" in entry and entry["judged"]
+            else "–",
         )
         rows.append((name, entry["over"], _cell(entry, _ratio), *numbers))
     return rows
@@ -65,26 +67,31 @@ def memory(results: Mapping[str, Any]) -> Rows:
 def bandwidth(results: Mapping[str, Any]) -> Rows:
     """Return the share of a copy's bandwidth at which steps move what they have to move."""
     found = [entry for entry in entries_of(results, "steps") if "copy" in entry]
+    judged = [entry for entry in found if entry["judged"]]
     shares = [
         {**entry, "over": str(entry["floor"]), "share": _share(entry, "variant", entry["floor"])}
         for entry in found
     ]
-    columns = dict.fromkeys(entry["column"] for entry in found)
     adamw = [
         {
             "row": "AdamW, fused",
             "over": str(ADAMW_FLOOR),
             "column": column,
+            "judged": True,
             "share": statistics.median(
                 _share(entry, "baseline", ADAMW_FLOOR)
-                for entry in found
+                for entry in judged
                 if entry["column"] == column
             ),
         }
-        for column in columns
+        for column in dict.fromkeys(entry["column"] for entry in judged)
     ]
     head = ("a step with", "bytes per parameter")
-    return _grid([*adamw, *shares], head, lambda entry: f"{entry['share']:.0%}")
+    return _grid(
+        [*adamw, *shares],
+        head,
+        lambda entry: f"{entry['share']:.0%}" if entry["judged"] else "not judged",
+    )
 
 
 def _share(entry: Entry, contender: str, floor: int) -> float:
@@ -110,6 +117,7 @@ def scaling(results: Mapping[str, Any]) -> Rows:
         sizes = [entry["entries"] for entry in mine]
         fitted = fit(sizes, [entry["seconds"]["variant"] for entry in mine])
         over = [entry["ratio"] for entry in mine if entry["judged"]]
+        of_all = f" ({len(over)} of {len(mine)} judged)" if len(over) < len(mine) else ""
         rows.append(
             (
                 row,
@@ -117,7 +125,7 @@ def scaling(results: Mapping[str, Any]) -> Rows:
                 f"{fitted['exponent']:.3f}",
                 f"{fitted['deviation']:.0%}",
                 f"{fitted['fixed']:,.0f}",
-                f"{min(over):.2f} to {max(over):.2f}" if over else "not judged",
+                f"{min(over):.2f} to {max(over):.2f}{of_all}" if over else "not judged",
             )
         )
     return rows
@@ -168,10 +176,10 @@ def environment(results: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
     machine = f"{where['gpu']}; {where['processor']}" if where["gpu"] else where["processor"]
     return (
-        f"Measured on {where['day']} at commit {where['commit']} on {machine}; {versions}; "
-        f"{where['threads']} thread(s). Medians of {min(rounds, default=0)} to "
-        f"{max(rounds, default=0)} rounds; of "
-        f"{len(found)} benchmarks {judged} have a control within 0.95 to 1.05."
+        f"Measured on {where['day']} at commit {where['commit']} on {machine}; {versions}; torch's "
+        f"threads: {where['threads']}. Medians of {min(rounds, default=0)} to "
+        f"{max(rounds, default=0)} rounds; of {len(found)} benchmarks {judged} have a control "
+        "within 0.95 to 1.05."
     )
 
 

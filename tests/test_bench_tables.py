@@ -56,11 +56,13 @@ def test_memory_is_that_of_steps_and_peers() -> None:
 
 def test_bandwidth_is_a_share_of_the_copys() -> None:
     # 10 entries at 24 bytes in 3 s are 80 bytes a second; AdamW's 28 in 2 s are 140
-    found = results(entry(floor=24, copy=160.0), entry(row="c"))
+    disturbed = entry(row="d", floor=24, copy=1.0, judged=False)
+    found = results(entry(floor=24, copy=160.0), entry(row="c"), disturbed)
     assert bench.bandwidth(found) == [
         ("a step with", "bytes per parameter", "m"),
         ("AdamW, fused", "28", "88%"),
         ("a", "24", "50%"),
+        ("d", "24", "not judged"),
     ]
 
 
@@ -86,14 +88,21 @@ def test_growth_is_told_by_what_was_measured() -> None:
     ]
     failed = {"table": "scaling", "row": "a", "error": "out of memory"}
     (_, row) = bench.scaling(results(*line, failed))
-    assert row == ("a", "100,000 to 1,000,000", "0.996", "0%", "1,000", "1.10 to 1.50")
+    assert row == (
+        "a",
+        "100,000 to 1,000,000",
+        "0.996",
+        "0%",
+        "1,000",
+        "1.10 to 1.50 (2 of 3 judged)",
+    )
 
 
 def test_the_environment_counts_what_was_judged() -> None:
     found = results(entry(), entry(rounds=30), entry(judged=False), {"error": "out of memory"})
     assert bench.environment(found) == (
-        "Measured on 2026-01-01 at commit abc on P, 2 cores; torch 2; 1 thread(s). Medians of 7 to "
-        "30 rounds; of 4 benchmarks 2 have a control within 0.95 to 1.05."
+        "Measured on 2026-01-01 at commit abc on P, 2 cores; torch 2; torch's threads: 1. Medians "
+        "of 7 to 30 rounds; of 4 benchmarks 2 have a control within 0.95 to 1.05."
     )
 
 
