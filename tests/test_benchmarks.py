@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -343,6 +345,22 @@ def test_without_a_gpu_its_command_says_so(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert gpu.main([]) == 2
     assert "no CUDA device" in capsys.readouterr().err
+
+
+def test_the_gpus_command_needs_torch_and_numpy_alone() -> None:
+    code = """
+import sys
+import torch, numpy
+theirs = set(sys.modules)
+import tests.benchmarks.gpu
+from importlib.metadata import packages_distributions
+tops = {name.partition(".")[0] for name in set(sys.modules) - theirs}
+print(*tops & set(packages_distributions()) - {"torch", "numpy"})
+"""
+    root = Path(gpu.__file__).parents[2]
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == []
 
 
 @pytest.mark.parametrize("name", checks.subjects())
