@@ -12,21 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.cases import CASES
 from tests.live_bytes import LiveBytes
 from tests.steps import built, normal
+from tests.variants import MODES, VARIANTS
 from torch_impl import Gravity, RelativisticAdam, RelativisticAdamW
 from torch_impl.fused import cpu, cpu_kernels
 
-MODES = ("global", "per_param", "per_component")
 SHAPES = ((3, 4), (5,), (), (0,), (700, 1000))
-
-FUSED = [
-    pytest.param(case, options, id=f"{name}-{variant}")
-    for name, case in CASES.items()
-    for variant, options in case.variants.items()
-    if options.get("placement", "update") == "update"
-]
 
 
 @pytest.fixture
@@ -53,7 +45,7 @@ def everything(optimizer: Any, params: list[torch.Tensor]) -> list[torch.Tensor]
     return [tensor.detach().clone() for tensor in (*params, *own)]
 
 
-@pytest.mark.parametrize(("case", "options"), FUSED)
+@pytest.mark.parametrize(("case", "options"), VARIANTS)
 @pytest.mark.filterwarnings("ignore:law=")
 def test_any_number_of_threads_gives_the_same_bits(
     case: Any, options: dict[str, Any], threads: Callable[[int], None]
@@ -71,7 +63,7 @@ def test_any_number_of_threads_gives_the_same_bits(
             assert torch.equal(one, two)
 
 
-@pytest.mark.parametrize(("case", "options"), FUSED)
+@pytest.mark.parametrize(("case", "options"), VARIANTS)
 @pytest.mark.filterwarnings("ignore:law=")
 def test_memory_layouts_are_stepped_like_any_other(case: Any, options: dict[str, Any]) -> None:
     """Transposed, channels-last and complex parameters, gradients in another layout."""

@@ -31,8 +31,8 @@ from .telemetry import Rows, SpeedReport
 class FirstOrderOptimizer(Optimizer, ABC):
     """A torch.optim.Optimizer whose subclasses say in `_advance` what a step does.
 
-    State buffers have the shape and memory format of their parameter and at least 32 bits;
-    ``step`` counts a parameter's own updates.
+    State buffers have the shape and memory format of their parameter and, without
+    ``narrow_state``, at least 32 bits; ``step`` counts a parameter's own updates.
     """
 
     _needed_buffers: ClassVar[Sequence[str]]
@@ -203,14 +203,24 @@ class FirstOrderOptimizer(Optimizer, ABC):
             buffers: dict[str, list[Tensor]] = {key: [] for key in self._buffer_keys(group)}
             params, grads, steps = self._init_lists(group, buffers)
             if params:
-                grads = alike(grads, params)
-                works.append(Work(number, group, params, grads, list(buffers.values()), steps))
+                for key, values in buffers.items():
+                    self._lay_out(params, key, values)
+                rows = (params, alike(grads, params), list(buffers.values()), steps)
+                works.append(Work(number, group, *rows))
         return works
+
+    def _lay_out(self, params: list[Tensor], key: str, values: list[Tensor]) -> None:
+        """Have buffers lie in memory as their parameters do, which may have been moved since."""
+        for i, (param, value) in enumerate(zip(params, values, strict=True)):
+            if value.stride() != param.stride() or value.device != param.device:
+                values[i] = torch.empty_like(param, dtype=value.dtype).copy_(value)
+                self.state[param][key] = values[i]
 
     @property
     def _step_supports_amp_scaling(self) -> bool:
         """Whether a torch.amp.GradScaler leaves its scale to the step: kernels divide by it."""
-        return self._is_fused() and self._fused().unscales
+        judged = self.defaults["on_nonfinite"] != "propagate"  # of gradients without their scale
+        return not judged and self._is_fused() and self._fused().unscales
 
     def _scaling(self) -> Scaling:
         """Return what a GradScaler has told the optimizer for this step."""
@@ -255,10 +265,10 @@ class FirstOrderOptimizer(Optimizer, ABC):
         group = self.param_groups[-1]
         try:
             self._check_group(group)
+            _draw_rounding_seed(group)
         except (ValueError, RuntimeError):
             self.param_groups.pop()
             raise
-        _draw_rounding_seed(group)
 
     def _check_group(self, group: dict[str, Any]) -> None:
         if group["differentiable"] and any(map(is_distributed, group["params"])):
@@ -318,10 +328,11 @@ class FirstOrderOptimizer(Optimizer, ABC):
         loaded: list[StateDict] = []
 
         def check(_: Optimizer, candidate: StateDict) -> StateDict:
-            first = self.param_groups[0]
             kept = ("fused", "stochastic_rounding", "narrow_state")  # what depends on the machine
-            own = {name: first[name] for name in kept}
-            groups = [{**group, **own} for group in candidate["param_groups"]]
+            own = [{name: group[name] for name in kept} for group in self.param_groups]
+            saved = candidate["param_groups"]
+            own += [{}] * (len(saved) - len(own))  # torch.optim reports other numbers
+            groups = [{**group, **mine} for group, mine in zip(saved, own, strict=False)]
             for group in groups:
                 self._check_options({**self.defaults, **group}, scheduled=True)
             for group, present in zip(groups, self.param_groups, strict=False):
@@ -359,8 +370,11 @@ class FirstOrderOptimizer(Optimizer, ABC):
 
 def _draw_rounding_seed(group: dict[str, Any]) -> None:
     """Have a group whose parameters are rounded by chance say which chances."""
-    if group["stochastic_rounding"]:
-        group.setdefault("rounding_seed", int(torch.randint(2**31, ())))
+    if not group["stochastic_rounding"]:
+        return
+    seed = group.setdefault("rounding_seed", int(torch.randint(2**31, ())))
+    if not isinstance(seed, int) or not 0 <= seed < 2**31:
+        raise ValueError(f"rounding_seed={seed!r}: expected an integer from 0 to 2³¹ − 1")
 
 
 def check_representable(group: dict[str, Any], names: tuple[str, ...]) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT, StateDict
 
+from . import pieces
 from .arguments import (
     as_number,
     check_at_least_zero,
@@ -79,13 +80,15 @@ class Gravity(FirstOrderOptimizer):
         torch's threads. There they are for float32 and complex64, by Numba
         (``subluminal[cpu]``), on CUDA for float32, bfloat16, float16 and complex64, by Triton. A
         gradient in another layout is copied. Of one optimizer either all groups are fused or none.
-        What torch.compile compiles is not. From the same velocity an update is within 8 units in
-        the last place of that of the other paths.
+        What torch.compile compiles is not. On CUDA a GradScaler leaves it to the step to divide by
+        its scale, and gradients keep it. From the same velocity an update is within 8 units in the
+        last place of that of the other paths.
     stochastic_rounding
         With ``fused=True`` on CUDA: whether parameters in bfloat16 are rounded to one of the two
         numbers around a result by chance, the nearer the more often, so that updates smaller than
         half a unit in the last place are not lost. The chances are those of the group's
-        ``rounding_seed``, which is drawn from torch's generator when the group is added and saved.
+        ``rounding_seed``, an integer, which is drawn from torch's generator when the group is added
+        and saved: seed processes that hold the same parameters alike.
     narrow_state
         With ``fused=True`` on CUDA: whether the state of parameters in bfloat16 or float16 is kept
         in their dtype, as torch.optim does, instead of in 32 bits.
@@ -103,8 +106,8 @@ class Gravity(FirstOrderOptimizer):
     The maximum is taken over each tensor, and t counts each tensor's own updates (the published
     code counts those of the group). |ζ| ≤ min(|g|, 0.56988) with the published m, under which
     an entry much above 1 nearly freezes and the order of the entries reverses. V and ζ of
-    parameters narrower than 32 bits are kept in 32 bits. An infinite gradient entry makes its own
-    parameter entry NaN, a NaN the whole tensor's.
+    parameters narrower than 32 bits are kept in 32 bits, without ``narrow_state``. An infinite
+    gradient entry makes its own parameter entry NaN, a NaN the whole tensor's.
 
     Examples
     --------
@@ -197,6 +200,9 @@ class Gravity(FirstOrderOptimizer):
     def _advance(self) -> None:
         if self._is_fused():
             self._fused().take_gravity_steps(self._work(), self._scaling())
+            return
+        if pieces.fit(self.param_groups):
+            pieces.take_gravity_steps(self._work())
             return
         divided = parameters_by_sharding(self._parameters())
         waiting: list[Batch] = []

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT, StateDict
 
+from . import pieces
 from .adam import propose_adam
 from .arguments import (
     as_number,
@@ -125,13 +126,15 @@ class RelativisticAdam(FirstOrderOptimizer):
         torch's threads. There they are for float32 and complex64, by Numba
         (``subluminal[cpu]``), on CUDA for float32, bfloat16, float16 and complex64, by Triton. A
         gradient in another layout is copied. Of one optimizer either all groups are fused or none.
-        What torch.compile compiles is not. From the same moments an update is within 8 units in the
+        What torch.compile compiles is not. On CUDA a GradScaler leaves it to the step to divide by
+        its scale, and gradients keep it. From the same moments an update is within 8 units in the
         last place of that of the other paths (but under laws that are not monotone, near c).
     stochastic_rounding
         With ``fused=True`` on CUDA: whether parameters in bfloat16 are rounded to one of the two
         numbers around a result by chance, the nearer the more often, so that updates smaller than
         half a unit in the last place are not lost. The chances are those of the group's
-        ``rounding_seed``, which is drawn from torch's generator when the group is added and saved.
+        ``rounding_seed``, an integer, which is drawn from torch's generator when the group is added
+        and saved: seed processes that hold the same parameters alike.
     narrow_state
         With ``fused=True`` on CUDA: whether the state of parameters in bfloat16 or float16 is kept
         in their dtype, as torch.optim does, instead of in 32 bits. A running average in few bits
@@ -152,7 +155,7 @@ class RelativisticAdam(FirstOrderOptimizer):
     The direction is torch.optim.Adam's, which ``speed_limit=math.inf`` reproduces up to rounding.
     relativistic-adam 1.0.0 divides ε by √(1 − β₂ᵗ), takes its "global" norm per tensor, and its law
     jumps at r = 1; see `reference.published_step`. State and norms of parameters narrower than 32
-    bits are kept in 32 bits.
+    bits are kept in 32 bits, without ``narrow_state``.
 
     A finite gradient entry whose square the state does not hold counts as the largest power of two
     that has one, 2⁶³ in 32 bits; in torch.optim.Adam such an entry would never move again. What is
@@ -267,6 +270,9 @@ class RelativisticAdam(FirstOrderOptimizer):
         if self._is_fused():
             decoupled = self._decoupled_weight_decay
             self._fused().take_adam_steps(self._work(), self._scaling(), decoupled=decoupled)
+            return
+        if pieces.fit(self.param_groups):
+            pieces.take_adam_steps(self._work(), decoupled=self._decoupled_weight_decay)
             return
         measures = any(map(self._is_measuring, self.param_groups))
         limiters = {

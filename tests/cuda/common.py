@@ -17,7 +17,6 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 ON_DEVICE = pytest.mark.skipif(
     DEVICE == "cpu", reason="NOT CHECKED: there is no CUDA device here, only Triton's interpreter"
 )
-MODES = ("global", "per_param", "per_component")
 BLOCKS = int(BLOCK)
 SHAPES = ((3, 4), (5,), (), (0,), (2 * BLOCKS + 7,), (BLOCKS,))
 

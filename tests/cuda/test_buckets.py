@@ -10,7 +10,6 @@ from tests.cases import CASES
 from tests.cuda.common import (
     BLOCKS,
     DEVICE,
-    MODES,
     close,
     everything,
     make,
@@ -19,6 +18,7 @@ from tests.cuda.common import (
     stepped,
 )
 from tests.steps import built, normal
+from tests.variants import MODES
 from torch_impl import RelativisticAdam
 from torch_impl.fused.cuda import adam, buckets
 
@@ -97,16 +97,16 @@ def test_gradients_that_are_replaced_freed_or_missing() -> None:
 def test_a_captured_table_is_written_again_in_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a graph copies from is kept, and what it wrote is not taken for what was written."""
     bucket = buckets.Bucket(torch.device("cpu"), [5], 9, 8)
-    one, other = [[torch.zeros(5)]] * 6, [[torch.ones(5)]] * 6
+    one, other = [[10]] * 7, [[20]] * 7
     bucket.point_to(one)
     written = bucket.table.clone()
-    monkeypatch.setattr(buckets, "_is_capturing", lambda _table: True)
+    monkeypatch.setattr(buckets, "is_capturing", lambda _table: True)
     bucket.point_to(other)
     bucket.point_to(other)
     assert bucket.captured
     assert len(bucket._captured) == 2
     assert bucket._captured[0] is not bucket._captured[1]
-    monkeypatch.setattr(buckets, "_is_capturing", lambda _table: False)
+    monkeypatch.setattr(buckets, "is_capturing", lambda _table: False)
     bucket.point_to(one)
     bucket.table.copy_(bucket._captured[0])  # which a replay does
     bucket.point_to(one)

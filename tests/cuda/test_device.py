@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from tests.cuda.common import DEVICE, MODES, ON_DEVICE, make, parameters, same, stepped
+from tests.cuda.common import DEVICE, ON_DEVICE, make, parameters, same, stepped
 from tests.steps import normal
+from tests.variants import MODES
 
 
 @ON_DEVICE

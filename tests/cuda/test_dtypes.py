@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from tests.cuda.common import DEVICE, MODES, make, parameters, same
+from tests.cuda.common import DEVICE, make, parameters, same
 from tests.steps import normal
+from tests.variants import MODES
 from torch_impl import RelativisticAdam
 
 
@@ -117,3 +118,63 @@ def test_updates_below_half_a_unit_are_not_lost_by_chance() -> None:
         ends.append(param.detach().double().mean().item() - 1.0)
     assert ends[0] == 0.0
     assert abs(ends[1] * 2**7 - 1.0) < 0.1
+
+
+def test_chances_are_those_of_the_seed_and_of_the_place_in_the_group() -> None:
+    """Also of a tensor that lies elsewhere, or whose neighbour has no gradient."""
+    results: list[torch.Tensor] = []
+    for seed, shift, alone in ((1, 0, False), (2, 0, False), (1, 1, False), (1, 0, True)):
+        rooms = [torch.full((4096 + shift,), 1.5, device=DEVICE).bfloat16() for _ in range(2)]
+        params = [room[shift:].requires_grad_() for room in rooms]
+        options: Any = {"speed_limit": math.inf, "fused": True, "stochastic_rounding": True}
+        group = {"params": params, "rounding_seed": seed}
+        optimizer = RelativisticAdam([group], 2.0**-9, eps=0.0, **options)
+        for param in params[alone:]:
+            param.grad = torch.ones_like(param)
+        optimizer.step()
+        results += [param.detach() for param in params]
+    first, second, *others = results
+    assert torch.equal(first, others[2])
+    assert torch.equal(second, others[3])
+    assert torch.equal(second, others[5])
+    different = [first, second, *others[:2]]
+    pairs = [(i, j) for i in range(4) for j in range(i)]
+    assert not any(torch.equal(different[i], different[j]) for i, j in pairs)
+
+
+@pytest.mark.parametrize("seed", [None, -1, 2**31, 0.5])
+def test_a_seed_that_is_none_is_refused(seed: Any) -> None:
+    group = {"params": parameters([(3,)]), "rounding_seed": seed}
+    with pytest.raises(ValueError, match=r"rounding_seed=.*: expected an integer"):
+        RelativisticAdam([group], fused=True, stochastic_rounding=True)
+
+
+def test_parameters_in_float16_are_rounded_to_the_nearest_anyway() -> None:
+    results = []
+    for stochastic in (False, True):
+        (param,) = parameters([(300,)], torch.float16)
+        optimizer = RelativisticAdam([param], 0.1, fused=True, stochastic_rounding=stochastic)
+        param.grad = torch.ones_like(param)
+        optimizer.step()
+        results.append([param.detach()])
+    assert same(*results)
+
+
+def test_a_narrow_velocity_is_rounded() -> None:
+    (param,) = parameters([(3000,)], torch.bfloat16)
+    wide = param.detach().float().requires_grad_()
+    one, other = make("gravity", [param], narrow_state=True), make("gravity", [wide])
+    param.grad = torch.linspace(-1, 1, 3000, device=DEVICE).bfloat16()
+    wide.grad = param.grad.float()
+    one.step()
+    other.step()
+    assert torch.equal(one.state[param]["v"], other.state[wide]["v"].bfloat16())
+
+
+def test_finite_gradients_leave_narrow_moments_finite() -> None:
+    (param,) = parameters([(300,)], torch.float16)
+    optimizer = make("per_param", [param], narrow_state=True)
+    for size in (60_000.0, 1.0):
+        param.grad = torch.full_like(param, size)
+        optimizer.step()
+    assert all(value.isfinite().all() for value in optimizer.state[param].values())

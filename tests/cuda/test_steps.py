@@ -1,5 +1,6 @@
 """Steps by the CUDA kernels are those of single tensors, to the ends of options and numbers."""
 
+import copy
 import math
 from typing import Any
 
@@ -7,10 +8,8 @@ import pytest
 import torch
 
 import torch_impl.fused
-from tests.cases import CASES
 from tests.cuda.common import (
     DEVICE,
-    MODES,
     SHAPES,
     close,
     everything,
@@ -20,32 +19,12 @@ from tests.cuda.common import (
     stepped,
 )
 from tests.steps import built, normal
+from tests.variants import MODES, VARIANTS
 from torch_impl import Gravity, RelativisticAdam, RelativisticAdamW
-
-OPTIONS = [
-    *(("RelativisticAdamW", {"speed_unit": "rms", "relativistic_mode": m}) for m in MODES),
-    *(("RelativisticAdamW", {"speed_unit": "relative", "relativistic_mode": m}) for m in MODES),
-    *(
-        (name, {"amsgrad": True, "weight_decay": 0.3, "relativistic_mode": m})
-        for name in ("RelativisticAdam", "RelativisticAdamW")
-        for m in ("per_param", "per_component")
-    ),
-    ("RelativisticAdam", {"maximize": True, "adaptive_speed": True, "speed_warmup_steps": 2}),
-    ("RelativisticAdam", {"betas": (0.0, 0.5), "eps": 1e-3, "speed_follows_lr": True}),
-    ("Gravity", {"weight_decay": 0.3, "maximize": True}),
-    ("Gravity", {"weight_decay": 0.3, "max_step_grad": 2.0}),
-]
-"""What the variants of the cases do not have."""
-
-FUSED = [
-    pytest.param(case, options, id=f"{name}-{variant}")
-    for name, case in CASES.items()
-    for variant, options in case.variants.items()
-    if options.get("placement", "update") == "update"
-] + [pytest.param(CASES[name], options, id=f"{name}-{options}") for name, options in OPTIONS]
+from torch_impl.fused import alike
 
 
-@pytest.mark.parametrize(("case", "options"), FUSED)
+@pytest.mark.parametrize(("case", "options"), VARIANTS)
 @pytest.mark.filterwarnings("ignore:law=")
 def test_steps_are_those_of_single_tensors(case: Any, options: dict[str, Any]) -> None:
     """Also of transposed, channels-last and complex ones, and of gradients laid out otherwise."""
@@ -263,3 +242,148 @@ def test_without_triton_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(RuntimeError, match="needs Triton, which is not installed"):
         RelativisticAdam(parameters([(3,)]), fused=True)
+
+
+def ends(
+    options: dict[str, Any], factors: list[tuple[float | None, ...]], cls: Any = RelativisticAdam
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Where the paths end from 0, with updates as large as parameters; None is no gradient."""
+    results = []
+    for fused in (None, True):
+        params = [torch.zeros(n, device=DEVICE, requires_grad=True) for n in (300, 7)]
+        optimizer = cls(params, lr=1.0, fused=fused, **options)
+        for row in factors:
+            for param, factor in zip(params, row, strict=True):
+                ramp = torch.linspace(0.5, 1.0, len(param), device=DEVICE)
+                param.grad = None if factor is None else factor * ramp
+            optimizer.step()
+        results.append(everything(optimizer, params))
+    return results[0], results[1]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("options", "factors"),
+    [
+        ({"eps": 0.0}, [(1.0, 1.0), (1.0, 1.0)]),
+        (
+            {"betas": (0.5, 0.5), "amsgrad": True, "speed_limit": 10.0},
+            [(10.0, 5.0), (1.0, 1.0), (0.1, 0.2)],
+        ),
+        (
+            {"adaptive_speed": True, "speed_warmup_steps": 4},
+            [(None, 1.0), (None, 1.0), (1.0, 1.0)],
+        ),
+        ({"law": "smooth_sqrt", "speed_limit": 0.5}, [(1.0, 2.0)] * 2),
+        ({"law": "tanh", "speed_limit": 0.5}, [(1.0, 2.0)] * 2),
+        ({"law": "hard_clip", "speed_limit": 0.5}, [(1.0, 2.0)] * 2),
+        ({"speed_unit": "relative", "speed_limit": 0.5}, [(1.0, 2.0)] * 2),
+        ({"speed_unit": "relative", "speed_limit": 1e-43}, [(0.0, 1.0)] * 2),
+        ({"speed_limit": 0.5, "weight_decay": 0.5, "maximize": True}, [(1.0, 2.0)] * 2),
+    ],
+)
+def test_large_updates_end_where_they_do(
+    mode: str, options: dict[str, Any], factors: list[tuple[float | None, ...]]
+) -> None:
+    close(*ends({"relativistic_mode": mode, **options}, factors))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_limit_that_binary32_does_not_hold_stops_entries(mode: str) -> None:
+    """A schedule comes there; no update of such a size is anything else than 0."""
+    for results in ([], []):
+        for fused in (None, True):
+            (param,) = params = parameters([(300,)])
+            optimizer = make(mode, params, lr=0.5, weight_decay=0.0, fused=fused)
+            optimizer.param_groups[0]["speed_limit"] = 1e-46
+            before = param.detach().clone()
+            stepped(optimizer, params, 2)
+            results.append(param.detach() - before)
+        assert all(not moved.any() for moved in results)
+
+
+def test_a_limit_follows_the_learning_rate() -> None:
+    results = []
+    for fused in (None, True):
+        (param,) = params = parameters([(300,)])
+        optimizer = make("per_param", params, lr=1.0, speed_follows_lr=True, fused=fused)
+        for step in range(3):
+            optimizer.param_groups[0]["lr"] = 0.5**step
+            stepped(optimizer, params, 1, step)
+        results.append([param.detach()])
+    close(*results)
+
+
+def test_gravity_at_the_ends_of_numbers() -> None:
+    """A zero beside an infinite entry stays; an m below the least normal number is that."""
+    results = []
+    for fused in (None, True):
+        params = [torch.zeros(3, device=DEVICE, requires_grad=True)]
+        optimizer = make("gravity", params, fused=fused)
+        params[0].grad = torch.tensor([math.inf, 0.0, 1.0], device=DEVICE)
+        optimizer.step()
+        results.append(everything(optimizer, params))
+    close(*results)
+    close(*ends({"alpha": 0.0, "max_step_grad": 1e-30}, [(0.0, 1e-20)], Gravity))
+
+
+def test_parameters_that_are_laid_out_anew_take_their_state_along() -> None:
+    results = []
+    for fused in (None, True):
+        params = [normal((2, 3, 4, 5), 8, torch.float32).to(DEVICE).requires_grad_()]
+        optimizer = make("per_param", params, lr=0.1, fused=fused)
+        stepped(optimizer, params, 1)
+        params[0].data = params[0].data.to(memory_format=torch.channels_last)
+        stepped(optimizer, params, 1, 1)
+        results.append([params[0].detach()])
+    close(*results)
+
+
+def test_gradients_that_are_views_are_read_as_what_they_are() -> None:
+    """A lazily negated one; one whose stride differs where there is one entry is not copied."""
+    (param,) = params = parameters([(3, 1)])
+    optimizer = make("per_param", params, lr=0.1)
+    param.grad = torch._neg_view(torch.ones(3, 1, device=DEVICE))
+    before = param.detach().clone()
+    optimizer.step()
+    assert (param > before).all()
+    grad = torch.ones(3, device=DEVICE).as_strided((3, 1), (1, 7))
+    assert alike([grad], [param])[0] is grad
+
+
+@pytest.mark.parametrize("policy", ["skip", "raise"])
+def test_with_a_policy_a_gradient_scaler_unscales_itself(policy: str) -> None:
+    """The policy judges gradients without the scale."""
+    params = parameters([(4, 5)])
+    optimizer = make("per_param", params, on_nonfinite=policy)
+    assert not optimizer._step_supports_amp_scaling
+
+
+@pytest.mark.parametrize("change", [torch._neg_view, torch.conj])
+def test_parameters_that_are_views_are_refused(change: Any) -> None:
+    param = change(torch.zeros(3, dtype=torch.complex64, device=DEVICE))
+    with pytest.raises(RuntimeError, match="no views of what they are not"):
+        RelativisticAdam([param.requires_grad_()], fused=True)
+
+
+def test_groups_keep_the_options_of_their_own_when_they_are_loaded() -> None:
+    params = parameters([(3,), (4,)], torch.bfloat16)
+    groups: list[dict[str, Any]] = [
+        {"params": params[:1]},
+        {"params": params[1:], "stochastic_rounding": True, "narrow_state": True},
+    ]
+    optimizer = RelativisticAdam(groups, fused=True)
+    stepped(optimizer, params, 1)
+    optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    kept = [(g["stochastic_rounding"], g["narrow_state"]) for g in optimizer.param_groups]
+    assert kept == [(False, False), (True, True)]
+    assert optimizer.state[params[1]]["exp_avg"].dtype == torch.bfloat16
+
+
+def test_a_default_device_is_not_that_of_tables() -> None:
+    params = parameters([(3,)])
+    optimizer = make("per_param", params)
+    with torch.device("meta"):
+        params[0].grad = torch.ones(3, device=DEVICE)
+        optimizer.step()
+    assert params[0].isfinite().all()

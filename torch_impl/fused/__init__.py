@@ -8,9 +8,17 @@ import torch
 from torch import Tensor
 
 from ..sharding import is_distributed
-from .work import Scaling, Work, alike
+from .work import Scaling, Work, alike, is_dense
 
-__all__ = ["Kernels", "Scaling", "Work", "alike", "kernels_for", "refuse_without_kernels"]
+__all__ = [
+    "Kernels",
+    "Scaling",
+    "Work",
+    "alike",
+    "is_dense",
+    "kernels_for",
+    "refuse_without_kernels",
+]
 
 
 class Kernels(Protocol):
@@ -121,7 +129,9 @@ def _refuse_parameter(param: Tensor, group: Mapping[str, Any], kind: str) -> Non
             raise RuntimeError(
                 f"`fused` and `{option}` cannot be `True` together on {param.device}"
             )
-    if torch.empty_like(param, device="meta").stride() != param.stride():
+    if param.is_conj() or param.is_neg():
+        raise RuntimeError("`fused=True` needs parameters that are no views of what they are not")
+    if not is_dense(param):
         raise RuntimeError(
             "`fused=True` needs parameters whose entries fill their memory: one of shape "
             f"{tuple(param.shape)} has strides {param.stride()}"

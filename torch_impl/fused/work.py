@@ -35,6 +35,12 @@ class Work(NamedTuple):
         largest = others[1] if len(others) > 1 else second
         return self.params, self.grads, first, second, largest, self.steps
 
+    @property
+    def places(self) -> list[int]:
+        """The places of the parameters in their group, which are the same in every step."""
+        place = {id(param): i for i, param in enumerate(self.group["params"])}
+        return [place[id(param)] for param in self.params]
+
     def at(self, indices: list[int]) -> "Work":
         """Return some of the tensors."""
 
@@ -62,6 +68,11 @@ def entries(param: Tensor) -> int:
     return param.numel() * (2 if param.is_complex() else 1)
 
 
+def is_dense(tensor: Tensor) -> bool:
+    """Whether the entries of a tensor fill their memory, in whatever order."""
+    return bool(torch.ops.aten.is_non_overlapping_and_dense(tensor))
+
+
 def alike(grads: list[Tensor], params: list[Tensor]) -> list[Tensor]:
     """Return gradients whose entries lie in memory as those of their parameters do."""
     return [_like(grad, param) for grad, param in zip(grads, params, strict=True)]
@@ -69,6 +80,8 @@ def alike(grads: list[Tensor], params: list[Tensor]) -> list[Tensor]:
 
 def _like(grad: Tensor, param: Tensor) -> Tensor:
     """Return a gradient whose entries lie in memory as its parameter's do."""
-    if grad.dtype is param.dtype and grad.stride() == param.stride() and not grad.is_conj():
+    plain = grad.dtype is param.dtype and not grad.is_conj() and not grad.is_neg()
+    strides = zip(param.shape, grad.stride(), param.stride(), strict=True)
+    if plain and all(n == 1 or a == b for n, a, b in strides):
         return grad
     return torch.empty_like(param).copy_(grad)

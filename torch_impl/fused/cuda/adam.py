@@ -46,7 +46,6 @@ LIMIT = tl.constexpr(8)
 NUMBERS = 9
 """Rows of numbers: β₁, 1 − β₁, β₂, 1 − β₂, ε, λ or ηλ, 1/√(1 − β₂ᵗ), η/(1 − β₁ᵗ), c."""
 
-_LARGEST_WITH_SQUARE = tl.constexpr(2.0**63)
 _FLOOR = tl.constexpr(1e-3)
 
 
@@ -121,9 +120,10 @@ def _advanced(here, inside, numbers, scale, how: tl.constexpr):
     _, tensors, t, _, _ = here
     penalty = narrow(numbers, DECAY, t, tensors)
     d = direction(here, inside, scale, penalty, how)
+    most: tl.constexpr = 2.0**7 if how.state == tl.float16 else 2.0**63
     nothing = d * 0.0
-    d = tl.where(d > _LARGEST_WITH_SQUARE, _LARGEST_WITH_SQUARE, d)
-    d = tl.where(d < -_LARGEST_WITH_SQUARE, -_LARGEST_WITH_SQUARE, d) + nothing
+    d = tl.where(d > most, most, d)
+    d = tl.where(d < -most, -most, d) + nothing
     beta1, rest1 = narrow(numbers, BETA1, t, tensors), narrow(numbers, REST1, t, tensors)
     beta2, rest2 = narrow(numbers, BETA2, t, tensors), narrow(numbers, REST2, t, tensors)
     m = beta1 * read(here, inside, FIRST, how.state, how) + rest1 * d
@@ -289,7 +289,6 @@ def _limit_block(
         s = u
     else:
         c = laws.toward_zero(column(numbers, LIMIT, t, tensors))
-        c = tl.where(c == 0.0, 1.0, c)
         if unit == "relative":
             size = tl.abs(p)
             s = laws.limited(u, c * tl.where(size < _FLOOR, _FLOOR, size), law)

@@ -27,8 +27,9 @@ FIRST = tl.constexpr(2)
 SECOND = tl.constexpr(3)
 LARGEST = tl.constexpr(4)
 STEP = tl.constexpr(5)
-ROWS = 6
-"""Rows of a table; Gravity's velocity is in that of the first moment."""
+PLACE = tl.constexpr(6)
+ROWS = 7
+"""Rows of a table: addresses (Gravity's velocity as the first moment), and places in the group."""
 
 GENERAL = ("tensors", "base", "blocks", "seed")
 """Whole numbers whose values a kernel is not compiled for."""
@@ -168,14 +169,13 @@ def nearest(x, kind: tl.constexpr):
 def by_chance(here, x, seed):
     """Return x as one of the numbers of bfloat16 around it, the nearer the more often.
 
-    The bits that decide are Philox's of the entry, the tensor and its step.
+    The bits that decide are Philox's of the entry, the tensor's place in its group and its step.
     """
     table, tensors, t, _, entries = here
     step = tl.load(tl.load(table + STEP * tensors + t).to(tl.pointer_type(tl.float32)))
     low, high = (entries & 0xFFFFFFFF).to(tl.uint32), (entries >> 32).to(tl.uint32)
-    bits, _, _, _ = tl.philox(
-        seed, low, high, high * 0 + t.to(tl.uint32), high * 0 + step.to(tl.uint32)
-    )
+    number = tl.load(table + PLACE * tensors + t).to(tl.uint32)
+    bits, _, _, _ = tl.philox(seed, low, high, high * 0 + number, high * 0 + step.to(tl.uint32))
     return _cut(x, (bits >> 16).to(tl.int32))
 
 
@@ -183,12 +183,11 @@ def by_chance(here, x, seed):
 def _cut(x, more):
     """Return x without its last 16 bits, to which ``more`` is added first.
 
-    What is not finite stays so: a NaN's payload goes, which without its end could be an ∞'s.
+    ∞ has none. Of a NaN the payload goes: what is left of it could be that of ∞.
     """
     bits = x.to(tl.int32, bitcast=True)
     cut = ((bits + more) & -65536).to(tl.float32, bitcast=True)
-    special = (bits & 0x7F800000) == 0x7F800000
-    return tl.where(x != x, float("nan"), tl.where(special, x, cut))
+    return tl.where(x != x, float("nan"), cut)
 
 
 @triton.jit

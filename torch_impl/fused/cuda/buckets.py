@@ -35,7 +35,7 @@ class Bucket:
     ----------
     device
         Where the tensors are.
-    counts
+    sizes
         Entries of each tensor.
     numbers
         How many numbers each tensor has.
@@ -76,7 +76,7 @@ class Bucket:
         self.thetas = torch.zeros(count, dtype=torch.float64, device=device)
         self.peaks = torch.zeros(count, dtype=torch.int32, device=device)
         self.total = torch.zeros(2, dtype=torch.float64, device=device)
-        self._addresses: list[list[int]] = []
+        self._rows: Sequence[Sequence[int]] = []
         self._spare: Tensor | None = self._room()  # a capture may not ask for it
         self._captured: list[Tensor] = []
 
@@ -90,29 +90,30 @@ class Bucket:
         """Whether a graph reads this table."""
         return bool(self._captured)
 
-    def point_to(self, rows: Sequence[Sequence[Tensor]]) -> None:
-        """Have the table name these tensors."""
-        addresses = [[tensor.data_ptr() for tensor in row] for row in rows]
-        capturing = _is_capturing(self.table)
-        if addresses == self._addresses and not capturing and not self.captured:
+    def point_to(self, rows: Sequence[Sequence[int]]) -> None:
+        """Have the table hold these addresses and places."""
+        capturing = is_capturing(self.table)
+        if rows == self._rows and not capturing and not self.captured:
             return
         if capturing and self._spare is not None:
             room, self._spare = self._spare, None
         else:
             room = self._room()
-        room.numpy()[:] = addresses
+        room.numpy()[:] = rows
         self.table.copy_(room, non_blocking=True)
-        self._addresses = addresses
+        self._rows = rows
         if capturing:
             self._captured.append(room)
+        elif self._spare is None:
+            self._spare = self._room()
 
     def _room(self) -> Tensor:
         """Return memory of the host that the device can copy from by itself."""
         pinned = self.table.is_cuda
-        return torch.empty(self.table.shape, dtype=torch.int64, pin_memory=pinned)
+        return torch.empty(self.table.shape, dtype=torch.int64, device="cpu", pin_memory=pinned)
 
 
-def _is_capturing(table: Tensor) -> bool:
+def is_capturing(table: Tensor) -> bool:
     """Whether what is launched now goes into a CUDA graph."""
     return table.is_cuda and torch.cuda.is_current_stream_capturing()
 

@@ -52,10 +52,11 @@ def toward_zero(c):
 
 @triton.jit
 def limited(x, c, law: tl.constexpr):
-    """Return entries limited by themselves to c > 0, as `Law.limit_entries` does."""
+    """Return entries limited by themselves to c ≥ 0, as `Law.limit_entries` does."""
     size = tl.abs(x)
     slow = tl.where(size > c, c, size)
-    quotient = tl.math.div_rn(slow, tl.where(size > c, size, c))
+    fast = tl.where(size > c, size, c)
+    quotient = tl.math.div_rn(slow, tl.where(fast == 0.0, 1.0, fast))
     if law == "smooth_sqrt":
         result = tl.math.div_rn(slow, tl.sqrt_rn(1.0 + quotient * quotient))
     elif law == "hard_clip":

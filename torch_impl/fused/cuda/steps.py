@@ -14,7 +14,7 @@ from ...laws import LAWS
 from ..work import Scaling, Work, entries
 from . import adam, gravity
 from .blocks import How
-from .buckets import Bucket, Wave
+from .buckets import Bucket, Wave, is_capturing
 
 KINDS: Mapping[torch.dtype, tl.dtype] = {
     torch.float32: tl.float32,
@@ -65,14 +65,13 @@ class Part:
             yield
 
     def options(self, *values: float | Tensor) -> tuple[Any, ...]:
-        """Return options as numbers, then those that are tensors of the device as such."""
+        """Return options as numbers, then those that are tensors of a device as such."""
         here = self.bucket.table.device
-        on_device = [isinstance(x, Tensor) and x.device == here for x in values]
-        numbers = (
-            0.0 if there else float(as_number(x))
-            for x, there in zip(values, on_device, strict=True)
-        )
-        tensors = (x if there else None for x, there in zip(values, on_device, strict=True))
+        on_device = [isinstance(x, Tensor) and (x.is_cuda or x.device == here) for x in values]
+        numbers, tensors = [], []
+        for x, there in zip(values, on_device, strict=True):
+            numbers.append(0.0 if there else float(as_number(x)))
+            tensors.append(x.to(here, non_blocking=True) if there else None)  # type: ignore[union-attr]
         return (*numbers, *tensors)
 
 
@@ -295,7 +294,7 @@ class Kernels:
     ) -> Iterator[tuple[Work, Bucket, bool]]:
         """Yield the tensors of every bucket, the bucket, and whether they are aligned."""
         for work in works:
-            rows = work.rows()
+            rows, places = work.rows(), work.places
             together: dict[Any, list[int]] = {}
             for i, (param, *others) in enumerate(zip(*rows[:-1], strict=True)):
                 aligned = not any(x.data_ptr() % _ALIGNMENT for x in (param, *others))
@@ -305,11 +304,17 @@ class Kernels:
                 sizes = [entries(work.params[i]) for i in indices]
                 bucket = self._buckets.get(key)
                 if bucket is None or bucket.sizes != sizes:
+                    if is_capturing(work.params[0]):
+                        raise RuntimeError(
+                            "a CUDA graph captures a fused step on parameters that none was taken "
+                            "on: expected steps before, with gradients of the same parameters"
+                        )
                     if bucket is not None and bucket.captured:
                         self._captured.append(bucket)
                     bucket = Bucket(key[1], sizes, numbers, wave_bytes)
                     self._buckets[key] = bucket
-                bucket.point_to([[row[i] for i in indices] for row in rows])
+                table = [[row[i].data_ptr() for i in indices] for row in rows]
+                bucket.point_to([*table, [places[i] for i in indices]])
                 yield work.at(indices), bucket, key[-1]
 
 

@@ -1,0 +1,206 @@
+"""Steps in pieces on the CPU are those of single tensors, wherever the pieces end."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from tests.live_bytes import LiveBytes
+from tests.steps import built, normal
+from tests.variants import MODES, VARIANTS
+from torch_impl import Gravity, RelativisticAdam, RelativisticAdamW, pieces
+
+SHAPES = ((3, 4), (5,), (), (0,), (40, 50), (64,), (129,))
+
+
+def noted(name: str, taken: list[str]) -> Callable[..., None]:
+    """A function of `pieces` that notes when it is called."""
+    of = getattr(pieces, name)
+
+    def call(*args: Any, **more: Any) -> None:
+        taken.append(name)
+        of(*args, **more)
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Pieces of 64 entries, spans of 16; what has been stepped in them."""
+    taken: list[str] = []
+    for name, value in (("PIECE", 64), ("SPAN", 16), ("LEAST", 1)):
+        monkeypatch.setattr(pieces, name, value)
+    for name in ("take_adam_steps", "take_gravity_steps"):
+        monkeypatch.setattr(pieces, name, noted(name, taken))
+    return taken
+
+
+def parameters(shapes: Any = SHAPES) -> list[torch.Tensor]:
+    return [normal(s, i, torch.float32).requires_grad_() for i, s in enumerate(shapes)]
+
+
+def make(mode: str, params: list[torch.Tensor], **options: Any) -> Any:
+    """Gravity, or RelativisticAdam in a mode."""
+    if mode == "gravity":
+        return Gravity(params, alpha=0.0, **options)
+    return RelativisticAdam(params, relativistic_mode=mode, **options)
+
+
+def close(*results: list[torch.Tensor], units: int = 32) -> None:
+    """Within some units of roundoff of binary32, of an entry or of 1."""
+    tolerance = units * 2.0**-24
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance, equal_nan=True)
+
+
+@pytest.mark.parametrize(("case", "options"), VARIANTS)
+@pytest.mark.filterwarnings("ignore:law=")
+def test_steps_are_those_of_single_tensors(
+    case: Any, options: dict[str, Any], small: list[str]
+) -> None:
+    """Also of transposed, channels-last and complex ones, and of gradients laid out otherwise."""
+    results = []
+    shapes = SHAPES[:4] if options.get("law") == "piecewise" else SHAPES  # it has a pole at c
+    for foreach in (None, False):
+        params = [
+            *parameters(shapes),
+            normal((6, 40), 7, torch.float32).t().detach().requires_grad_(),
+            normal((2, 3, 4, 5), 8, torch.float32)
+            .to(memory_format=torch.channels_last)
+            .requires_grad_(),
+            normal((70,), 9, torch.complex64).requires_grad_(),
+        ]
+        optimizer = built(case, params, **options, foreach=foreach)
+        for step in range(3):
+            for i, param in enumerate(params):
+                param.grad = normal(param.shape, 100 * step + i, param.dtype)
+            params[-1].grad = params[-1].grad.conj()  # type: ignore[union-attr]
+            optimizer.step()
+        state = (v for p in params for v in optimizer.state[p].values())
+        results.append([tensor.detach() for tensor in (*params, *state)])
+    assert len(small) == 3  # and none without
+    close(*results, units=256)
+
+
+@pytest.mark.parametrize("mode", [*MODES, "gravity"])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e38])
+@pytest.mark.parametrize("where", [0, 63, 64, 1999])
+def test_what_is_not_finite_goes_where_it_went(mode: str, bad: float, where: int) -> None:
+    """And a finite 1e38 leaves the moments finite."""
+    results = []
+    for foreach in (None, False):
+        params = parameters()
+        optimizer = make(mode, params, foreach=foreach)
+        for step in range(2):
+            for i, param in enumerate(params):
+                param.grad = normal(param.shape, 10 * step + i, torch.float32)
+            if step == 1:
+                params[4].grad.view(-1)[where] = bad  # type: ignore[union-attr]
+            optimizer.step()
+        state = [v for p in params for v in optimizer.state[p].values()]
+        results.append([tensor.detach() for tensor in (*params, *state)])
+    close(*results)
+    if bad == 1e38:
+        assert all(tensor.isfinite().all() for tensor in results[0])
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("unit", ["norm", "rms", "relative"])
+@pytest.mark.parametrize("limit", [0.0, math.inf])
+def test_limits_at_their_ends(mode: str, unit: str, limit: float) -> None:
+    """A limit of 0 stops even what is not finite, but for the decay; ∞ is AdamW."""
+    results = []
+    for foreach in (None, False):
+        params = parameters()
+        options: Any = {"relativistic_mode": mode, "speed_unit": unit, "foreach": foreach}
+        optimizer = RelativisticAdamW(params, weight_decay=0.1, **options)
+        optimizer.param_groups[0]["speed_limit"] = limit
+        for step in range(2):
+            for i, param in enumerate(params):
+                param.grad = normal(param.shape, 10 * step + i, torch.float32)
+            if step == 1 and limit == 0:
+                params[4].grad.fill_(math.inf)  # type: ignore[union-attr]
+            optimizer.step()
+        results.append([param.detach() for param in params])
+    close(*results)
+
+
+def test_norms_that_binary32_cannot_square_are_measured() -> None:
+    """û = m/ε of 10⁻²³; limited to 10⁻²⁵ it is along the gradient."""
+    param = torch.zeros(40, 50, requires_grad=True)
+    options: Any = {"law": "hard_clip", "speed_limit": 1e-25}
+    optimizer = RelativisticAdam([param], 1.0, (0.5, 0.6), 1e3, **options)
+    gradient = normal((40, 50), 0, torch.float32)
+    param.grad = 1e-20 * gradient
+    optimizer.step()
+    expected = -1e-25 * gradient.double() / gradient.double().norm()
+    torch.testing.assert_close(param.detach().double(), expected, rtol=1e-3, atol=1e-28)
+
+
+def test_groups_have_their_own_options_and_one_norm() -> None:
+    results = []
+    for foreach in (None, False):
+        params = parameters([(30, 40), (50,), (7,), (90,)])
+        groups = [
+            {"params": params[:2], "lr": 0.1, "speed_unit": "rms", "law": "tanh"},
+            {"params": params[2:3], "speed_limit": 0.01, "speed_unit": "relative"},
+            {"params": params[3:], "relativistic_mode": "per_param", "speed_limit": math.inf},
+        ]
+        optimizer = RelativisticAdamW(
+            groups, relativistic_mode="global", foreach=foreach, adaptive_speed=True
+        )
+        for step in range(3):
+            for i, param in enumerate(params):
+                param.grad = normal(param.shape, 10 * step + i, torch.float32)
+            params[0].grad = params[0].grad if step else None
+            optimizer.step()
+        results.append([param.detach() for param in params])
+    close(*results)
+
+
+@pytest.mark.parametrize("mode", [*MODES, "gravity"])
+def test_no_memory_is_taken_that_grows_with_the_parameters(mode: str) -> None:
+    """That of pieces besides; entries that are limited by themselves take some of a piece's."""
+    peaks = []
+    for count in (10_000, 40_000):
+        (param,) = params = parameters([(count,)])
+        optimizer = make(mode, params)
+        for _ in range(2):
+            param.grad = torch.ones(count)
+            with LiveBytes() as live:
+                optimizer.step()
+        peaks.append(live.peak)
+    assert peaks[0] <= 16 * 4 * pieces.PIECE
+    assert peaks[1] == peaks[0]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"foreach": False},
+        {"capturable": True},
+        {"differentiable": True},
+        {"telemetry": True},
+        {"speed_limit": "auto"},
+        {"placement": "gradient", "speed_limit": 1.0},
+    ],
+)
+def test_what_is_special_is_not_stepped_in_pieces(options: dict[str, Any]) -> None:
+    assert pieces.fit(RelativisticAdam(parameters()).param_groups)
+    assert not pieces.fit(RelativisticAdam(parameters(), **options).param_groups)
+
+
+def test_small_and_narrow_tensors_are_not_either(small: list[str]) -> None:
+    for params in (
+        parameters([(8, 8)]),
+        [torch.zeros(1000, dtype=torch.bfloat16, requires_grad=True)],
+        [torch.zeros(1000, dtype=torch.float64, requires_grad=True)],
+        [torch.zeros(100, 20)[:, ::2].requires_grad_()],
+    ):
+        optimizer = RelativisticAdam(params)
+        for param in params:
+            param.grad = torch.ones_like(param)
+        optimizer.step()
+    assert not small
