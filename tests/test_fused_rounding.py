@@ -78,3 +78,14 @@ def test_gravitys_first_update_is_too(options: dict[str, Any]) -> None:
         given: dict[str, Any] = {**options, **how}
         ends.append(end(Gravity([param], alpha=0.0, **given), gradients(1)))
     assert max(units_apart(a, b) for a, b in zip(*ends, strict=True)) <= UNITS
+
+
+def test_the_root_of_a_square_is_the_number() -> None:
+    """Of every number of binary32 in [1, 4), and so of all whose squares are normal.
+
+    It is why c·x/√(x² + y²) never exceeds c: the root is at least x, rounded as it is.
+    """
+    mantissas = np.arange(2**23, dtype=np.int32)
+    for exponent in (127, 128):  # others are these times powers of 4, which change no rounding
+        x = (mantissas | (exponent << 23)).view(np.float32)
+        np.testing.assert_array_equal(np.sqrt(x * x), x)
