@@ -114,12 +114,8 @@ def _digest_of(file: IO[bytes], size: int) -> bytes:
     """Return the digest of the first bytes of a file."""
     file.seek(0)
     found = _DIGEST()
-    while size > 0:
-        chunk = file.read(min(size, _CHUNK))
-        if not chunk:
-            break
-        found.update(chunk)
-        size -= len(chunk)
+    for start in range(0, size, _CHUNK):
+        found.update(file.read(min(_CHUNK, size - start)))
     return found.digest()
 
 

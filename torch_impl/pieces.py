@@ -15,6 +15,7 @@ from torch import Tensor
 from .arguments import as_number
 from .batches import as_real, largest_with_square
 from .fused import Work, is_dense
+from .fused.work import entries
 from .laws import LAWS, Law
 from .limit import RELATIVE_FLOOR, round_toward_zero
 from .schedules import following, is_auto
@@ -92,10 +93,11 @@ def _flat(tensor: Tensor) -> Tensor:
 
 
 class Room:
-    """What a piece is computed in."""
+    """What pieces of some tensors are computed in."""
 
-    def __init__(self) -> None:
-        self._rows = torch.empty(3, PIECE)
+    def __init__(self, works: Sequence[Work]) -> None:
+        sizes = [entries(param) for work in works for param in work.params]
+        self._rows = torch.empty(3, min(PIECE, max(sizes, default=0)))
 
     def row(self, number: int, like: Tensor) -> Tensor:
         """Return one of three rows, as long as a piece."""
@@ -218,7 +220,7 @@ class AdamStep:
 
 def take_adam_steps(works: Sequence[Work], *, decoupled: bool) -> None:
     """Take the step of every group, those whose blocks are the model with one norm."""
-    room = Room()
+    room = Room(works)
     steps = [AdamStep(work, room, decoupled=decoupled) for work in works]
     together = [step for step in steps if step.mode == "global"]
     for step in steps:
@@ -239,7 +241,7 @@ def take_adam_steps(works: Sequence[Work], *, decoupled: bool) -> None:
 
 def take_gravity_steps(works: Sequence[Work]) -> None:
     """Take the step of every group of Gravity, as its module describes it."""
-    room = Room()
+    room = Room(works)
     for work in works:
         for tensors in _each(work):
             _take_gravity_step(tensors, work.group, room)

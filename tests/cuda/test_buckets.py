@@ -20,7 +20,7 @@ from tests.cuda.common import (
 from tests.steps import built, normal
 from tests.variants import MODES
 from torch_impl import RelativisticAdam
-from torch_impl.fused.cuda import adam, buckets
+from torch_impl.fused.cuda import adam, buckets, steps
 
 
 @pytest.mark.parametrize("count", [3, 300])
@@ -137,3 +137,12 @@ def test_waves_cover_every_tensor_once() -> None:
         own = sizes[wave.first_tensor : wave.first_tensor + wave.tensors]
         assert sum(own) <= 6000 or sum(size > 0 for size in own) == 1
     assert len(waves) == 3
+
+
+def test_a_capture_of_a_first_step_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a bucket is made from would be gone when the graph is replayed."""
+    params = parameters([(5,)])
+    optimizer = make("per_param", params)
+    monkeypatch.setattr(steps, "is_capturing", lambda _tensor: True)
+    with pytest.raises(RuntimeError, match="expected steps before"):
+        stepped(optimizer, params, 1)
