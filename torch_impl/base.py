@@ -11,7 +11,7 @@ from torch.optim.optimizer import Optimizer, ParamsT, StateDict, _use_grad_for_d
 
 from .arguments import as_number
 from .batches import Batch, batches, refuse_sparse_gradients, working_dtype
-from .fused import Kernels, Scaling, Work, alike, kernels_for, refuse_without_kernels
+from .fused import Kernels, Scaling, Work, alike, kernels_for, lie_alike, refuse_without_kernels
 from .nonfinite import (
     Guard,
     Skips,
@@ -211,8 +211,10 @@ class FirstOrderOptimizer(Optimizer, ABC):
 
     def _lay_out(self, params: list[Tensor], key: str, values: list[Tensor]) -> None:
         """Have buffers lie in memory as their parameters do, which may have been moved since."""
+        if lie_alike(values, params):
+            return
         for i, (param, value) in enumerate(zip(params, values, strict=True)):
-            if value.stride() != param.stride() or value.device != param.device:
+            if not lie_alike([value], [param]):
                 values[i] = torch.empty_like(param, dtype=value.dtype).copy_(value)
                 self.state[param][key] = values[i]
 
@@ -239,13 +241,14 @@ class FirstOrderOptimizer(Optimizer, ABC):
         torch.compile knows this method by its name and runs it instead of tracing it.
         """
         kinds = list(zip(self._buffer_keys(group), buffers, strict=True))
+        counts_there = lives_on_device(group)
         for param in group["params"]:
             if param.grad is None:
                 continue
             state = self.state[param]
             if "step" not in state:
                 state["step"] = step_tensor(param, group)
-            elif lives_on_device(group) and state["step"].device != param.device:
+            elif counts_there and state["step"].device != param.device:
                 state["step"] = state["step"].to(param.device)
             params.append(param)
             grads.append(param.grad)

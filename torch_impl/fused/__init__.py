@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..sharding import is_distributed
-from .work import Scaling, Work, alike, is_dense
+from .work import Scaling, Work, alike, is_dense, lie_alike
 
 __all__ = [
     "Kernels",
@@ -17,6 +17,7 @@ __all__ = [
     "alike",
     "is_dense",
     "kernels_for",
+    "lie_alike",
     "refuse_without_kernels",
 ]
 

@@ -73,8 +73,24 @@ def is_dense(tensor: Tensor) -> bool:
     return bool(torch.ops.aten.is_non_overlapping_and_dense(tensor))
 
 
+def lie_alike(some: list[Tensor], others: list[Tensor]) -> bool:
+    """Whether the entries of tensors lie in memory as those of others of their shapes do.
+
+    A thousand small tensors are asked in the time of a few: no tensor is looked at from Python.
+    """
+    if list(map(Tensor.get_device, some)) != list(map(Tensor.get_device, others)):
+        return False
+    if all(map(Tensor.is_contiguous, some)) and all(map(Tensor.is_contiguous, others)):
+        return True
+    return list(map(Tensor.stride, some)) == list(map(Tensor.stride, others))
+
+
 def alike(grads: list[Tensor], params: list[Tensor]) -> list[Tensor]:
     """Return gradients whose entries lie in memory as those of their parameters do."""
+    views = any(map(Tensor.is_conj, grads)) or any(map(Tensor.is_neg, grads))
+    dtypes = [grad.dtype for grad in grads] == [param.dtype for param in params]
+    if dtypes and not views and lie_alike(grads, params):
+        return grads
     return [_like(grad, param) for grad, param in zip(grads, params, strict=True)]
 
 
