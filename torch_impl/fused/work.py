@@ -76,9 +76,9 @@ def is_dense(tensor: Tensor) -> bool:
 def lie_alike(some: list[Tensor], others: list[Tensor]) -> bool:
     """Whether the entries of tensors lie in memory as those of others of their shapes do.
 
-    A thousand small tensors are asked in the time of a few: no tensor is looked at from Python.
+    Of a thousand small tensors most of it is asked without a look at each from Python.
     """
-    if list(map(Tensor.get_device, some)) != list(map(Tensor.get_device, others)):
+    if [x.device for x in some] != [x.device for x in others]:
         return False
     if all(map(Tensor.is_contiguous, some)) and all(map(Tensor.is_contiguous, others)):
         return True
