@@ -37,7 +37,8 @@ class Part:
         self, work: Work, bucket: Bucket, aligned: bool, scaling: Scaling, *, decoupled: bool
     ) -> None:
         group, param = work.group, work.params[0]
-        self.work, self.group, self.bucket = work, group, bucket
+        self.work = work  # whose gradients, where they are copies, have to outlive the launches
+        self.group, self.bucket = group, bucket
         device = param.device
         self.scale, self.found = (
             x if x is None else x.to(device, non_blocking=True) for x in scaling
