@@ -15,7 +15,7 @@ import triton.language as tl
 
 import reference
 from tests.bits import as_tensor, assert_same_bits, every_number, finite
-from torch_impl.fused.cuda import laws
+from torch_impl.fused.cuda import blocks, laws
 from torch_impl.laws import LAWS
 from torch_impl.limit import tensor_toward_zero
 
@@ -39,6 +39,12 @@ def _gains(x, y, law: tl.constexpr):  # type: ignore[no-untyped-def]
 def _toward_zero(x, y):  # type: ignore[no-untyped-def]
     entries = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
     tl.store(y + entries, laws.toward_zero(tl.load(x + entries)))
+
+
+@triton.jit
+def _nearest(x, y):  # type: ignore[no-untyped-def]
+    entries = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
+    tl.store(y + entries, blocks.nearest(tl.load(x + entries), tl.bfloat16))
 
 
 def run(kernel: Any, x: torch.Tensor, *more: Any, dtype: torch.dtype, **options: Any) -> Any:
@@ -89,6 +95,15 @@ def test_limits_are_rounded_toward_zero() -> None:
     limits[:5] = 0.0, 2.0**-149, 0.1, np.inf, 1e300
     actual = run(_toward_zero, torch.from_numpy(limits), dtype=torch.float32)
     assert_same_bits(actual, tensor_toward_zero(torch.from_numpy(limits), torch.float32).numpy())
+
+
+def test_numbers_are_rounded_to_bfloat16_as_torch_does() -> None:
+    """Numbers of every exponent, and the tie above each number of bfloat16, which goes to even."""
+    ties = (every_number(torch.bfloat16).view(np.uint16).astype(np.uint32) << 16) | 0x8000
+    numbers = np.concatenate([every_number(torch.float32), ties.view(np.float32)])
+    expected = as_tensor(numbers).bfloat16().float().numpy()
+    actual = run(_nearest, as_tensor(numbers), dtype=torch.float32)
+    assert_same_bits(actual, expected)
 
 
 def test_what_is_compiled_moves_128_bits_and_rounds_every_operation(tmp_path: Path) -> None:
