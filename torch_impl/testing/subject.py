@@ -1,0 +1,66 @@
+"""What is checked: an optimizer class or factory, with its options."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+Make = Callable[..., Optimizer]
+"""A class, or any function that makes an optimizer of parameters and options."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An optimizer that is checked.
+
+    Attributes
+    ----------
+    make
+        Makes it, of parameters (tensors or groups) and options.
+    options
+        Options that it is always made with.
+    """
+
+    make: Make
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The name of the class or factory."""
+        return getattr(self.make, "__qualname__", repr(self.make))
+
+    def build(self, params: Any, **more: Any) -> Optimizer:
+        """Make an optimizer of parameters; ``more`` has precedence over its own options."""
+        return self.make(params, **{**self.options, **more})
+
+    def takes(self, option: str) -> bool:
+        """Whether the class or factory has an option of this name, and no value of it is given."""
+        if option in self.options:
+            return False
+        return option in inspect.signature(self.make).parameters
+
+    def trained(
+        self, params: list[Tensor], gradients: Callable[[int], Any], steps: int = 3, **more: Any
+    ) -> list[Tensor]:
+        """Take steps from copies of the parameters; return where they end.
+
+        V₀ and whatever else is drawn is drawn from the same seed in every call.
+        """
+        leaves = [param.detach().clone().requires_grad_() for param in params]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            optimizer = self.build(leaves, **more)
+            for step in range(steps):
+                for leaf, gradient in zip(leaves, gradients(step), strict=True):
+                    leaf.grad = gradient
+                optimizer.step()
+        return [leaf.detach() for leaf in leaves]
+
+
+def normal(shape: Any, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Return a tensor of normal numbers that the seed fixes."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
