@@ -1,7 +1,7 @@
 """What is checked: an optimizer class or factory, with its options."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,8 @@ from torch.optim import Optimizer
 
 Make = Callable[..., Optimizer]
 """A class, or any function that makes an optimizer of parameters and options."""
+
+Options = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -23,17 +25,20 @@ class Subject:
         Makes it, of parameters (tensors or groups) and options.
     options
         Options that it is always made with.
+    strict
+        Whether it is to pass the checks, too, that torch.optim's own optimizers fail.
     """
 
     make: Make
     options: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool = False
 
     @property
     def name(self) -> str:
         """The name of the class or factory."""
         return getattr(self.make, "__qualname__", repr(self.make))
 
-    def build(self, params: Any, **more: Any) -> Optimizer:
+    def build(self, params: Any, **more: Any) -> Any:
         """Make an optimizer of parameters; ``more`` has precedence over its own options."""
         return self.make(params, **{**self.options, **more})
 
@@ -41,14 +46,31 @@ class Subject:
         """Whether the class or factory has an option of this name, and no value of it is given."""
         if option in self.options:
             return False
-        return option in inspect.signature(self.make).parameters
+        kinds = {name: p.kind for name, p in inspect.signature(self.make).parameters.items()}
+        if inspect.Parameter.VAR_KEYWORD in kinds.values() and option not in kinds:
+            return option in self.build([torch.zeros(2, 2)]).defaults
+        return option in kinds
+
+    def paths(self) -> list[Options]:
+        """Return the options that choose between ways to compute a step: foreach or not."""
+        if self.takes("foreach"):
+            return [{"foreach": False}, {"foreach": True}]
+        return [{}]
+
+    def having(self, **options: Any) -> Options:
+        """Return those of the options that it takes."""
+        return {name: value for name, value in options.items() if self.takes(name)}
 
     def trained(
-        self, params: list[Tensor], gradients: Callable[[int], Any], steps: int = 3, **more: Any
+        self,
+        params: Iterable[Tensor],
+        gradients: Callable[[int], Any],
+        steps: int = 3,
+        **more: Any,
     ) -> list[Tensor]:
         """Take steps from copies of the parameters; return where they end.
 
-        V₀ and whatever else is drawn is drawn from the same seed in every call.
+        Whatever an optimizer draws is drawn from the same seed in every call.
         """
         leaves = [param.detach().clone().requires_grad_() for param in params]
         with torch.random.fork_rng(devices=[]):
