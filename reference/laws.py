@@ -185,6 +185,26 @@ def _one_minus_square(r: Any) -> Any:
     return (1 - r) * (1 + r)
 
 
+def _published_below(x: Any, r: Any) -> Any:
+    return x * np.sqrt(_one_minus_square(r))
+
+
+def _piecewise_below(x: Any, r: Any) -> Any:
+    return x / _one_minus_square(r)
+
+
+def _gamma_below(x: Any, r: Any) -> Any:
+    return x / np.sqrt(_one_minus_square(r))
+
+
+def _unlimited(c: Any, t: Any) -> Any:
+    return c / t
+
+
+def _undefined(c: Any, t: Any) -> Any:
+    return np.full_like(c * t, np.nan)
+
+
 def _law(fails: Mapping[str, tuple[Any, ...]], **record: Any) -> Law:
     return Law(claims=claims_from(LAW_PROPERTIES, fails), **record)
 
@@ -197,7 +217,7 @@ LAWS: Mapping[str, Law] = {
             equation="φ(r) = 1",
             source="plain Adam: the limit c = ∞ of every law",
             below=_unchanged,
-            above=lambda c, t: c / t,
+            above=_unlimited,
             limits=False,
             fails={"bounded": (2.0,)},
         ),
@@ -229,7 +249,7 @@ LAWS: Mapping[str, Law] = {
             key="published",
             equation="φ(r) = √(1 − r²) if r < 1, else tanh(r)/r",
             source="the code of relativistic-adam 1.0.0",
-            below=lambda x, r: x * np.sqrt(_one_minus_square(r)),
+            below=_published_below,
             above=_tanh_above,
             fails={
                 "monotone": ((0.75, 0.95),),
@@ -243,7 +263,7 @@ LAWS: Mapping[str, Law] = {
             key="piecewise",
             equation="φ(r) = 1/(1 − r²) if r < 1, else tanh(r)/r",
             source="relativistic-adam's README, 'The Core Algorithm', read with its direction kept",
-            below=lambda x, r: x / _one_minus_square(r),
+            below=_piecewise_below,
             above=_tanh_above,
             fails={
                 "bounded": (0.9,),
@@ -260,8 +280,8 @@ LAWS: Mapping[str, Law] = {
             key="gamma",
             equation="φ(r) = 1/√(1 − r²), r < 1 only",
             source="relativistic-adam's README, display equation: velocity to momentum",
-            below=lambda x, r: x / np.sqrt(_one_minus_square(r)),
-            above=lambda c, t: np.full_like(c * t, np.nan),
+            below=_gamma_below,
+            above=_undefined,
             fails={
                 "total": (1.0,),
                 "bounded": (0.9,),
