@@ -1,10 +1,10 @@
-# Every target builds .venv first (from constraints.txt, a minute or two) unless it is up to date.
+# Every target builds .venv first (from requirements.lock, two minutes) unless it is up to date.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 export PYTHONHASHSEED := 0
 
-.PHONY: demo readme contract bench bench-gpu bench-compare bench-record proofs enumerate test test-thorough lint format wheel clean
+.PHONY: demo readme contract bench bench-gpu bench-compare bench-record proofs enumerate test test-thorough fuzz mutants lint format lock audit wheel clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -70,15 +70,33 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The hashes of all files of what constraints.txt pins, and of the torch that pip takes here, which
+# may be of another index. Where torch is its CUDA build, the libraries that it asks for have none.
+lock:
+	$(PYTHON) -m venv --clear build/lock
+	build/lock/bin/python -m pip install --quiet uv==0.13.9
+	build/lock/bin/uv pip compile --quiet --no-deps --generate-hashes --no-annotate --no-header \
+		--output-file requirements.lock constraints.txt
+	build/lock/bin/python -m pip download --quiet --no-deps --constraint constraints.txt \
+		--dest build/lock/torch torch
+	hash=$$(build/lock/bin/python -m pip hash build/lock/torch/*.whl | tail -n 1); \
+		grep -q -e "$$hash" requirements.lock || sed -i "s/^torch==.*/&\n    $$hash \\\\/" requirements.lock
+
+# Known vulnerabilities of what constraints.txt pins; a package that cannot be asked about is an error.
+audit:
+	$(PYTHON) -m venv --clear build/audit
+	build/audit/bin/python -m pip install --quiet pip-audit==2.10.1
+	build/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+
 wheel: $(READY)
 	$(BIN)/python -m build --no-isolation
 
 clean:
 	rm -rf .venv build dist
 
-$(READY): constraints.txt pyproject.toml
+$(READY): requirements.lock constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt pip
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt numpy torch --group dev
 	touch $@
