@@ -24,7 +24,7 @@ from .nonfinite import (
 from .refusals import refuse_flattened, refuse_partitioned
 from .sharding import is_distributed
 from .snapshot import Snapshot
-from .state import check_state, lives_on_device, restore_precision, step_tensor
+from .state import check_order, check_state, lives_on_device, restore_precision, step_tensor
 from .telemetry import Rows, SpeedReport
 
 
@@ -324,9 +324,9 @@ class FirstOrderOptimizer(Optimizer, ABC):
         Raises
         ------
         ValueError
-            If the state is not this optimizer's: a buffer is missing or has not its parameter's
-            shape, an option is not valid, or torch.optim finds the groups different. The optimizer
-            is as it was then.
+            If the state is not this optimizer's: a buffer is missing, has not its parameter's shape
+            or holds integers, named parameters have another order, an option is not valid, or
+            torch.optim finds the groups different. The optimizer is as it was then.
         """
         loaded: list[StateDict] = []
 
@@ -342,6 +342,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
                 options = {key: value for key, value in group.items() if key != "params"}
                 self._check_group({**self.defaults, **present, **options})
             candidate = self._converted({**candidate, "param_groups": groups})
+            check_order(self, candidate)
             check_state(self, candidate, self._needed_buffers)
             loaded.append(candidate)
             return candidate

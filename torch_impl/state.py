@@ -1,7 +1,7 @@
 """Saved state: is it this optimizer's, and does it keep its precision when it is loaded."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -34,6 +34,24 @@ def saved_parameters(optimizer: Optimizer, state_dict: StateDict) -> Iterator[Sa
             state = state_dict["state"].get(key)
             if state:
                 yield Saved(param, group, state, f"of parameter {name} in group {i}")
+
+
+def check_order(optimizer: Optimizer, state_dict: StateDict) -> None:
+    """Raise ValueError if the optimizer's named parameters were saved in another order.
+
+    State goes by position. Other names are no matter: those of a wrapped model are.
+    """
+    own, saved = _names(optimizer.param_groups), _names(state_dict["param_groups"])
+    if own != saved and sorted(own) == sorted(saved):
+        at = next(i for i, pair in enumerate(zip(own, saved, strict=True)) if pair[0] != pair[1])
+        raise ValueError(
+            f"param_names has {saved[at]!r} as parameter {at}, which is {own[at]!r} here: expected "
+            "the order of this optimizer's parameters, by which state is loaded"
+        )
+
+
+def _names(groups: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [name for group in groups for name in group.get("param_names", ())]
 
 
 def check_state(optimizer: Optimizer, state_dict: StateDict, needed: Sequence[str]) -> None:
@@ -70,7 +88,8 @@ def check_state(optimizer: Optimizer, state_dict: StateDict, needed: Sequence[st
                 f"state {SIZES!r} {saved.name} is {sizes!r}: expected {MEASURED_STEPS} numbers"
             )
         for key, value in _buffers(saved.state).items():
-            if value.is_complex() != saved.param.is_complex():
+            numbers = value.is_floating_point() or value.is_complex()
+            if not numbers or value.is_complex() != saved.param.is_complex():
                 raise ValueError(
                     f"state {key!r} {saved.name} has dtype {value.dtype}: expected one that goes "
                     f"with the parameter's, {saved.param.dtype}"
