@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 import reference
 from tests import strategies
 from torch_impl import LAWS, Gravity, RelativisticAdam, RelativisticAdamW
+from torch_impl.testing import Subject
 
 Options = dict[str, Any]
 
@@ -61,6 +62,11 @@ class Case:
     errors: Sequence[tuple[Options, str]] = ()
     tolerance_of_tensors: float = 1e-13
     renamed: Mapping[str, str | None] = field(default_factory=dict)
+
+    def subject(self, options: Options) -> Subject:
+        """Return what checks take; nothing of it is drawn, and only the control is not strict."""
+        drawn = {"alpha": 0.0} if self.optimizer is Gravity else {}
+        return Subject(self.optimizer, {**drawn, **options}, strict=True)
 
     def reference_options(self, options: Options) -> Options:
         """Return the options under the reference's names."""

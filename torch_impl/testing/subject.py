@@ -42,20 +42,23 @@ class Subject:
         """Make an optimizer of parameters; ``more`` has precedence over its own options."""
         return self.make(params, **{**self.options, **more})
 
-    def takes(self, option: str) -> bool:
-        """Whether the class or factory has an option of this name, and no value of it is given."""
-        if option in self.options:
-            return False
+    def has(self, option: str) -> bool:
+        """Whether the class or factory has an option of this name."""
         kinds = {name: p.kind for name, p in inspect.signature(self.make).parameters.items()}
         if inspect.Parameter.VAR_KEYWORD in kinds.values() and option not in kinds:
             return option in self.build([torch.zeros(2, 2)]).defaults
         return option in kinds
 
+    def takes(self, option: str) -> bool:
+        """Whether it has an option of this name, and no value of it is given."""
+        return option not in self.options and self.has(option)
+
     def paths(self) -> list[Options]:
         """Return the options that choose between ways to compute a step: foreach or not."""
-        if self.takes("foreach"):
-            return [{"foreach": False}, {"foreach": True}]
-        return [{}]
+        fixed = any(self.options.get(name) for name in ("fused", "differentiable"))
+        if fixed or not self.takes("foreach"):
+            return [{}]
+        return [{"foreach": False}, {"foreach": True}]
 
     def having(self, **options: Any) -> Options:
         """Return those of the options that it takes."""

@@ -1,5 +1,27 @@
 """The contract of production optimizers, as checks of any torch.optim.Optimizer."""
 
-from . import state
+from . import (
+    capturable,
+    compiled,
+    differentiable,
+    gradients,
+    options,
+    precision,
+    refused_state,
+    state,
+    tensors,
+    training,
+)
 
-__all__ = ["state"]
+__all__ = [
+    "capturable",
+    "compiled",
+    "differentiable",
+    "gradients",
+    "options",
+    "precision",
+    "refused_state",
+    "state",
+    "tensors",
+    "training",
+]

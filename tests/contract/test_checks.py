@@ -1,0 +1,52 @@
+"""The checks of `torch_impl.testing`, on every variant of every optimizer and on the control."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+
+from paper.contract import FEATURES
+from tests.cases import CONTROL, SUBJECTS, Case, Options
+from torch_impl.testing import CHECKS, Check, run_check
+
+pytestmark = pytest.mark.filterwarnings("ignore:law=")
+
+INDUCTOR = "what_inductor_generates_gives_the_results_of_eager"
+INSIDE_BACKWARD = "one_optimizer_per_parameter_can_step_inside_backward"
+
+
+def variants(case: Case, check: Check) -> Iterator[tuple[str, Options]]:
+    """Yield the variants a check applies to, with a limit that moves where it is compiled."""
+    for name in case.costly if check.name == INDUCTOR else case.variants:
+        options = case.variants[name]
+        refused = options.get("relativistic_mode") == "global"
+        if check.topic == "torch.compile" and case.per_group:
+            options = {**options, "speed_limit": torch.tensor(0.05)}
+        if not (check.name == INSIDE_BACKWARD and refused):
+            yield name, options
+
+
+def marks(name: str, check: Check) -> list[pytest.MarkDecorator]:
+    """Count it for its topic; of the control, expect that it fails what torch.optim fails."""
+    counted = [pytest.mark.contract(check.topic)]
+    if name in CONTROL and check.beyond_torch:
+        counted.append(pytest.mark.xfail(reason=check.beyond_torch, strict=True))
+    return counted
+
+
+@pytest.mark.parametrize(
+    ("case", "options", "check"),
+    [
+        pytest.param(case, options, check, id=f"{name}-{variant}-{key}", marks=marks(name, check))
+        for name, case in SUBJECTS.items()
+        for key, check in CHECKS.items()
+        if check.topic in FEATURES
+        for variant, options in variants(case, check)
+    ],
+)
+def test_the_contract_is_kept(case: Case, options: Options, check: Check) -> None:
+    subject = case.subject(options)
+    if case in CONTROL.values() and not check.beyond_torch:
+        subject = replace(subject, strict=False)
+    run_check(check.name, subject)
