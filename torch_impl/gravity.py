@@ -24,7 +24,9 @@ from .arguments import (
 )
 from .base import FirstOrderOptimizer, check_representable
 from .batches import Batch, as_real, buffer_dtype
+from .invariants import Invariants
 from .nonfinite import check_policy
+from .promises import promises_of_gravity
 from .refusals import refuse_flattened
 from .sharding import Sharding, divided_like, is_distributed, parameters_by_sharding, reduce_each
 
@@ -196,6 +198,10 @@ class Gravity(FirstOrderOptimizer):
                 f"the initial velocity's standard deviation alpha/lr = {deviation:.3g} exceeds 1, "
                 "more than any later velocity can reach; lower alpha or set velocity_std"
             )
+
+    def invariants(self) -> Invariants:
+        """Return what is promised of the next step, under the options as they are now."""
+        return promises_of_gravity(self)
 
     def _advance(self) -> None:
         if self._is_fused():

@@ -5,6 +5,7 @@ is φ(r)·u) and ρ(r) = r·φ(r) the speed. A law is two formulas in a quotient
 overflows on the way: below the limit q = r, at and above it q = 1/r.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -32,6 +33,12 @@ class Law:
         Whether a larger proposed update is never applied as a smaller one.
     limits
         Whether the law looks at the speed limit at all.
+    bounded
+        Whether ρ ≤ 1.
+    continuous
+        Whether ρ is, and grows by no larger share than r.
+    deviation
+        a with |φ(r) − 1| ≤ a·r² for every r; ∞ if there is none.
     """
 
     key: str
@@ -39,6 +46,9 @@ class Law:
     above: Formula
     monotone: bool = True
     limits: bool = True
+    bounded: bool = True
+    continuous: bool = True
+    deviation: float = 0.5
 
     def limit_entries(self, update: Tensor, limit: Tensor) -> Tensor:
         """Return the update with every entry limited by itself.
@@ -151,12 +161,27 @@ def _piecewise_below(x: Tensor, ratio: Tensor) -> Tensor:
 LAWS: Mapping[str, Law] = {
     law.key: law
     for law in (
-        Law("newtonian", _unchanged, _unlimited, limits=False),
+        Law("newtonian", _unchanged, _unlimited, limits=False, bounded=False, deviation=0.0),
         Law("smooth_sqrt", _over_lorentz_sum, _over_lorentz_sum),
-        Law("tanh", _tanh_below, _tanh_above),
-        Law("hard_clip", _unchanged, _unchanged),
-        Law("published", _published_below, _tanh_above, monotone=False),
-        Law("piecewise", _piecewise_below, _tanh_above, monotone=False),
+        Law("tanh", _tanh_below, _tanh_above, deviation=1 / 3),
+        Law("hard_clip", _unchanged, _unchanged, deviation=4 / 27),  # at r = 3/2
+        Law(
+            "published",
+            _published_below,
+            _tanh_above,
+            monotone=False,
+            continuous=False,
+            deviation=1.0,
+        ),
+        Law(
+            "piecewise",
+            _piecewise_below,
+            _tanh_above,
+            monotone=False,
+            bounded=False,
+            continuous=False,
+            deviation=math.inf,
+        ),
     )
 }
 """The laws an optimizer can use: key → formulas."""

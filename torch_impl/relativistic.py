@@ -25,10 +25,12 @@ from .arguments import (
 )
 from .base import FirstOrderOptimizer, check_representable
 from .batches import Batch, buffer_dtype, largest_with_square, working_dtype
+from .invariants import Invariants
 from .laws import LAWS, warn_unless_monotone
 from .limit import MODES, UNITS, Proposal, round_toward_zero
 from .limiter import Limiter, Scope
 from .nonfinite import check_policy
+from .promises import promises_of_adam
 from .refusals import refuse_a_part_of_the_model, refuse_flattened, refuse_partitioned
 from .schedules import (
     MEASURED_STEPS,
@@ -230,6 +232,10 @@ class RelativisticAdam(FirstOrderOptimizer):
         }
         self._check_options(defaults)
         super().__init__(params, defaults)
+
+    def invariants(self) -> Invariants:
+        """Return what is promised of the next step, under the options as they are now."""
+        return promises_of_adam(self, decoupled=self._decoupled_weight_decay)
 
     def _converted(self, state_dict: StateDict) -> StateDict:
         """Return a state dict whose groups have a reference rate: their own, if none was saved."""

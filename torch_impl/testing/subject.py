@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ..invariants import Declaration
+
 Make = Callable[..., Optimizer]
 """A class, or any function that makes an optimizer of parameters and options."""
 
@@ -27,11 +29,14 @@ class Subject:
         Options that it is always made with.
     strict
         Whether it is to pass the checks, too, that torch.optim's own optimizers fail.
+    invariants
+        What it promises of its steps; None asks its own method ``invariants``, if it has one.
     """
 
     make: Make
     options: Mapping[str, Any] = field(default_factory=dict)
     strict: bool = False
+    invariants: Declaration | None = None
 
     @property
     def name(self) -> str:
