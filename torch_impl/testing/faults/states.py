@@ -13,7 +13,7 @@ from torch import Tensor
 from ..registry import NotApplicable
 from ..subject import Subject, normal
 from .trial import BEFORE, Trial
-from .verdict import SILENT_DAMAGE, SURVIVED, Verdict, of_error
+from .verdict import SILENT_DAMAGE, SURVIVED, Verdict, of_error, words_of
 
 State = dict[str, Any]
 
@@ -68,19 +68,26 @@ class StateFault(NamedTuple):
     words: str
 
 
+def _buffers(state: State) -> list[str]:
+    """Return the keys of tensors that have dimensions, the largest last."""
+    sizes = {
+        key: value.numel()
+        for key, value in state.items()
+        if isinstance(value, Tensor) and value.dim() > 0
+    }
+    return sorted(sizes, key=lambda key: (sizes[key], key))
+
+
 def _buffer(state: State) -> tuple[State, str]:
-    """Return the state of the first parameter and the key of its largest tensor."""
+    """Return the state of the first parameter, and the key of its largest tensor."""
     own = state["state"][0]
-    sizes = {key: value.numel() for key, value in own.items() if isinstance(value, Tensor)}
-    return own, max(sizes, key=lambda key: (sizes[key], key))
+    return own, _buffers(own)[-1]
 
 
 def _wrong_shape(state: State, _: Files) -> State:
-    """As of a layer whose sides have been exchanged."""
+    """As of a layer with one row more."""
     own, key = _buffer(state)
-    own[key] = own[key].reshape(*reversed(own[key].shape), 1).squeeze(-1)
-    if own[key].dim() == 1:
-        own[key] = own[key][:-1].clone()
+    own[key] = torch.cat([own[key], own[key][:1]])
     return state
 
 
@@ -88,7 +95,7 @@ def _wrong_count(state: State, _: Files) -> State:
     """As of a model with one parameter less."""
     group = state["param_groups"][0]
     del state["state"][group["params"].pop()]
-    group.get("param_names", [None]).pop()
+    group["param_names"].pop()
     return state
 
 
@@ -134,7 +141,7 @@ def _reordered(state: State, _: Files) -> State:
 def _flipped_bit(state: State, files: Files) -> State:
     """Flip a bit of the exponent of one number in a file."""
     own, key = _buffer(state)
-    written = own[key].flatten()[-4:].numpy().tobytes()
+    written = own[key].flatten()[-4:].view(torch.uint8).numpy().tobytes()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "state.pt")
         files.save(state, path)
@@ -170,7 +177,7 @@ def state_outcome(subject: Subject, fault: StateFault, files: Files = TORCH_FILE
         If the optimizer keeps no tensors of its parameters.
     """
     donor = _begun(subject, BEFORE)
-    if not any(isinstance(value, Tensor) for own in _states(donor) for value in own.values()):
+    if not any(_buffers(donor.optimizer.state.get(p, {})) for p in donor.params.values()):
         raise NotApplicable("keeps no tensors of its parameters in its state")
     saved = copy.deepcopy(donor.optimizer.state_dict())
     trial, twin = _begun(subject, 1), _begun(subject, 1)
@@ -194,10 +201,6 @@ def _begun(subject: Subject, steps: int) -> Trial:
     return trial
 
 
-def _states(trial: Trial) -> list[State]:
-    return [trial.optimizer.state.get(param, {}) for param in trial.params.values()]
-
-
 def _resume(trial: Trial, donor: Trial) -> None:
     """Put a trial where the one was whose state has been saved."""
     trial.taken = donor.taken
@@ -212,7 +215,7 @@ def _differs(trial: Trial, twin: Trial, tolerance: float = 0.0) -> str:
     try:
         trial.step(CONTINUED)
     except Exception as error:
-        return f"{type(error).__name__} in a later step: {error}"
+        return f"in a later step {words_of(error)}"
     twin.step(CONTINUED)
     after = twin.values()
     for name, value in trial.values().items():

@@ -10,18 +10,17 @@ from torch import Tensor
 
 from ..subject import Subject, normal
 from .trial import AFTER, BEFORE, Trial, plain, stopped
-from .verdict import SILENT_DAMAGE, SURVIVED, Verdict, of_error
+from .verdict import SILENT_DAMAGE, SURVIVED, Verdict, of_error, words_of
 
-RECOVERY = 150
+RECOVERY = 50
 """Steps between a spike and when every entry has to go on.
 
 Moments of a finite spike are forgotten in the end, infinite ones never. With `SHORT_MEMORY` from
-the spike on, ln(3.4e38)/ln 2 = 128 steps do, where β₂ = 0.999 takes 80,000.
+the spike on, log₁₀ 3.4e38 = 39 steps do, where β₂ = 0.999 takes 80,000.
 """
 
-SHORT_MEMORY = (0.5, 0.5)
-"""Betas from a spike on, of a trial and of its twin."""
-
+SHORT_MEMORY = {"betas": (0.1, 0.1), "momentum": 0.1}
+"""Options of groups from a spike on, of a trial and of its twin."""
 
 PATIENCE = 101
 """One step more than a policy may skip in a row without a word."""
@@ -133,7 +132,6 @@ def _interrupted(trial: Trial) -> None:
         trial.set_gradients()
         raise PlannedError
 
-    trial.last = trial.values()
     try:
         trial.optimizer.step(closure)
     except PlannedError:
@@ -208,6 +206,7 @@ def outcome(subject: Subject, fault: Fault) -> Verdict:
 def _judged(trial: Trial, twin: Trial, fault: Fault) -> Verdict:
     try:
         trial.step(fault.before)
+        trial.last = trial.values()
         fault.happen(trial)
     except DamageError as seen:
         return Verdict(SILENT_DAMAGE, str(seen))
@@ -233,8 +232,7 @@ def _damage(trial: Trial, twin: Trial, fault: Fault) -> str:
 
 def _shorten_memory(trial: Trial) -> None:
     for group in trial.optimizer.param_groups:
-        if "betas" in group:
-            group["betas"] = SHORT_MEMORY
+        group.update({name: value for name, value in SHORT_MEMORY.items() if name in group})
 
 
 def _goes_on(trial: Trial, twin: Trial, fault: Fault) -> str:
@@ -244,7 +242,7 @@ def _goes_on(trial: Trial, twin: Trial, fault: Fault) -> str:
     try:
         trial.step(AFTER)
     except Exception as error:
-        return f"in the step after it {type(error).__name__}: {error}"
+        return f"in a later step {words_of(error)}"
     twin.step(fault.before + AFTER)
     for name, value in trial.values().items():
         if name in twin.params and not torch.equal(value, twin.values()[name]):

@@ -13,7 +13,7 @@ from ..subject import Subject, normal
 BEFORE = 3
 """Steps before a fault."""
 
-AFTER = 20
+AFTER = 10
 """Steps after it, in which every entry has to go on."""
 
 STOPPED = 0.01

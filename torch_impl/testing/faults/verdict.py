@@ -44,7 +44,7 @@ def of_error(error: Exception, words: str, changed: str) -> Verdict:
     changed
         What is not as it was before; "" if nothing.
     """
-    said = f"{type(error).__name__}: {_shortened(str(error))}"
+    said = words_of(error)
     if changed:
         return Verdict(OTHER_ERROR, f"{said}; {changed}")
     if isinstance(error, _UNPLANNED) or not re.search(words, str(error), re.IGNORECASE):
@@ -52,6 +52,9 @@ def of_error(error: Exception, words: str, changed: str) -> Verdict:
     return Verdict(CLEAR_ERROR, said)
 
 
-def _shortened(message: str, most: int = 160) -> str:
-    line = " ".join(message.split())
-    return line if len(line) <= most else line[:most].rsplit(" ", 1)[0] + " …"
+def words_of(error: Exception, most: int = 160) -> str:
+    """Return the kind of an error and what it says, cut off if it is long."""
+    line = " ".join(str(error).split())
+    if len(line) > most:
+        line = line[:most].rsplit(" ", 1)[0] + " …"
+    return f"{type(error).__name__}: {line}"
