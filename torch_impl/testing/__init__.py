@@ -8,7 +8,7 @@ from .extras import need
 
 need("hypothesis")
 
-from . import checks, invariants, machine
+from . import checks, faults, invariants, machine
 from .registry import CHECKS, Check, NotApplicable, check
 from .report import CheckFailure, Report, Result
 from .run import check_optimizer, run_check, run_checks
@@ -25,6 +25,7 @@ __all__ = [
     "check",
     "check_optimizer",
     "checks",
+    "faults",
     "invariants",
     "machine",
     "normal",
