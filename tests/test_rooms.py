@@ -22,8 +22,14 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Beyond the standard library; all else is an extra or a dependency group.
 SHIPPED_DEPENDENCIES = {"reference": {"numpy"}, "torch_impl": {"torch"}}
 
-# What only ``fused=True`` imports, and only when it is asked for.
+# What only ``fused=True`` and `subluminal.testing` import, and only when they are asked for.
 EXTRAS = {
+    **{
+        path.relative_to(ROOT).as_posix(): {"hypothesis"}
+        for path in (ROOT / "torch_impl" / "testing").rglob("*.py")
+    },
+    "torch_impl/testing/pytest.py": {"pytest"},
+    "torch_impl/testing/run.py": {"tqdm"},
     "torch_impl/fused/cpu.py": {"numpy"},
     "torch_impl/fused/cpu_kernels.py": {"numba", "numpy"},
     **{

@@ -10,7 +10,8 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.cases import CASES, Case, Options
-from tests.steps import PATHS, everyone, normal
+from tests.steps import PATHS, everyone
+from torch_impl.testing import run_check
 
 pytestmark = [pytest.mark.filterwarnings("ignore:law="), pytest.mark.contract("capturable")]
 
@@ -39,26 +40,21 @@ MORE: dict[str, list[Options]] = {
         {"adaptive_speed": True, "speed_unit": "relative", "weight_decay": 0.1},
         {"speed_unit": "rms", "amsgrad": True, "maximize": True},
     ],
-    "RelativisticAdamW": [{"adaptive_speed": True, "speed_unit": "relative", "amsgrad": True}, {}],
-    "Gravity": [{"weight_decay": 0.1}, {"maximize": True}],
-    "AdamW": [{"maximize": True}, {}],  # its amsgrad copies as fake tensors cannot without CUDA
+    "RelativisticAdamW": [{"adaptive_speed": True, "speed_unit": "relative", "amsgrad": True}],
 }
 
 
-@everyone()
-@PATHS
-@pytest.mark.parametrize("more", [0, 1])
-@pytest.mark.usefixtures("fake_cuda")
-def test_a_step_never_waits_for_the_device(
-    case: Case, options: Options, foreach: bool, more: int
-) -> None:
-    options = {**options, **MORE[case.optimizer.__name__][more]}
-    leaves = parameters()
-    optimizer = case.optimizer(leaves, capturable=True, foreach=foreach, **options)
-    for _ in range(2):
-        optimizer.step()
-    for state in optimizer.state.values():
-        assert all(value.device.type == "cuda" for value in state.values())
+@pytest.mark.parametrize(
+    ("case", "options"),
+    [
+        pytest.param(CASES[name], {**options, **more}, id=f"{name}-{variant}-{i}")
+        for name, choices in MORE.items()
+        for variant, options in CASES[name].variants.items()
+        for i, more in enumerate(choices)
+    ],
+)
+def test_a_step_with_more_options_never_waits_for_the_device(case: Case, options: Options) -> None:
+    run_check("a_capturable_step_never_waits_for_the_device", case.subject(options))
 
 
 @everyone()
@@ -102,25 +98,6 @@ def test_foreach_is_the_default_on_cuda(
     with Operations() as operations:
         optimizer.step()
     assert any("_foreach_" in name for name in operations.names)
-
-
-@everyone("torch.optim asserts that capturable is for accelerators")
-@PATHS
-def test_a_capturable_step_is_the_plain_one(case: Case, options: Options, foreach: bool) -> None:
-    ends = []
-    for capturable in (False, True):
-        leaf = normal(5, 1).requires_grad_()
-        optimizer = case.optimizer(
-            [leaf], lr=0.3, foreach=foreach, capturable=capturable, **options
-        )
-        for step in range(4):
-            leaf.grad = normal(5, step)
-            torch.manual_seed(0)  # for V₀, drawn in the first step
-            optimizer.step()
-        assert optimizer.state[leaf]["step"].item() == 4
-        ends.append(leaf.detach())
-    # The corrections are formed in float64 either way: some roundings a step.
-    torch.testing.assert_close(*ends, rtol=1e-13, atol=1e-13)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.cases import CASES, SUBJECTS, Case, Options
-from tests.steps import built, every_class, everyone, normal
+from tests.cases import CASES, SUBJECTS, Options
+from tests.steps import normal
 from torch_impl import LAWS, Gravity
 
 pytestmark = [pytest.mark.filterwarnings("ignore:law="), pytest.mark.contract("differentiable")]
@@ -99,41 +99,6 @@ def test_the_derivative_at_an_update_of_zero_is_one(name: str, law: str, mode: s
     # m ← m/2, m̂ = m/(1 − 2⁻⁴), v̂ = 1/(1 − 2⁻⁴)
     expected = -0.5 / (1 - 2.0**-4) * (1 - 2.0**-4) ** 0.5
     torch.testing.assert_close(moment.grad, torch.full((3,), expected).double())
-
-
-@everyone()
-def test_recorded_steps_are_the_plain_ones(case: Case, options: Options) -> None:
-    params = [normal((3, 2), 1), normal(4, 2)]
-    ends = []
-    for differentiable in (False, True):
-        leaves = [p.clone().requires_grad_() for p in params]
-        tensors = [leaf.clone() for leaf in leaves] if differentiable else leaves
-        optimizer = built(case, tensors, lr=0.3, differentiable=differentiable, **options)
-        for step in range(3):
-            for i, tensor in enumerate(tensors):
-                tensor.grad = normal(tensor.shape, 10 * i + step)
-            optimizer.step()
-        ends.append([tensor.detach() for tensor in tensors])
-    for a, b in zip(*ends, strict=True):
-        # Corrections in tensors, and other forms of the laws: some roundings a step.
-        tolerance = case.tolerance_of_tensors
-        torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
-
-
-@every_class()
-def test_a_learning_rate_can_be_learned(name: str) -> None:
-    """The hypergradient of a loss after two steps is its finite difference."""
-
-    def loss_after(lr: Tensor) -> Tensor:
-        leaf = torch.tensor([1.0, -2.0], dtype=torch.float64, requires_grad=True).clone()
-        optimizer = built(SUBJECTS[name], [leaf], lr=lr, differentiable=True)
-        for _ in range(2):
-            leaf.grad = torch.autograd.grad((leaf.clone() ** 4).sum(), leaf, create_graph=True)[0]
-            optimizer.step()
-        return (leaf**4).sum()
-
-    lr = torch.tensor(0.01, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(loss_after, (lr,))
 
 
 @pytest.mark.parametrize("unit", UNITS)

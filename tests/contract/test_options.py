@@ -1,4 +1,4 @@
-"""Options as numbers or tensors, flags that contradict each other, groups that come and go."""
+"""Options as numbers or tensors, and flags that contradict each other."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.cases import CASES, CONTRADICTIONS, SUBJECTS, Case, Options
-from tests.steps import PATHS, built, every_class, everyone, normal, trained
+from tests.steps import PATHS, every_class, everyone, normal, trained
 from torch_impl import Gravity
 
 pytestmark = [pytest.mark.filterwarnings("ignore:law="), pytest.mark.contract("options")]
@@ -61,26 +61,6 @@ def test_options_may_be_one_element_tensors(case: Case, options: Options, shape:
             torch.testing.assert_close(a, b, rtol=1e-13, atol=1e-13)
 
 
-@everyone()
-def test_a_learning_rate_that_is_changed_in_place_is_followed(case: Case, options: Options) -> None:
-    def ends(lr: Any) -> torch.Tensor:
-        leaf = normal(5, 1).requires_grad_()
-        optimizer = built(case, [leaf], lr=lr, **options)
-        for step in range(3):
-            leaf.grad = normal(5, step)
-            optimizer.step()
-            group = optimizer.param_groups[0]
-            if isinstance(lr, torch.Tensor):
-                lr.mul_(0.5)
-            else:
-                group["lr"] *= 0.5
-        return leaf.detach()
-
-    moving = torch.tensor(0.25, dtype=torch.float64)
-    torch.testing.assert_close(ends(moving), ends(0.25), rtol=1e-13, atol=1e-13)
-    assert moving.item() == 0.25 / 8
-
-
 @PATHS
 @pytest.mark.parametrize("mode", ["global", "per_param", "per_component"])
 @pytest.mark.parametrize("name", ["RelativisticAdam", "RelativisticAdamW"])
@@ -128,24 +108,6 @@ def test_flags_that_contradict_each_other_are_refused(
 ) -> None:
     with pytest.raises(RuntimeError, match=message):
         CASES[name].optimizer([torch.zeros(1)], **flags)
-
-
-@everyone()
-@PATHS
-def test_groups_have_their_own_options(case: Case, options: Options, foreach: bool) -> None:
-    """A group without parameters does no harm, and one added between steps joins in."""
-    first, second = normal(3, 1).requires_grad_(), normal(3, 2).requires_grad_()
-    empty: Options = {"params": [], "lr": 1.0}
-    optimizer = built(case, [{"params": [first]}, empty], lr=0.0, foreach=foreach, **options)
-    first.grad = normal(3, 3)
-    optimizer.step()
-    assert torch.equal(first.detach(), normal(3, 1))
-    optimizer.add_param_group({"params": [second], "lr": 0.1})
-    second.grad = normal(3, 4)
-    optimizer.step()
-    assert torch.equal(first.detach(), normal(3, 1))
-    assert not torch.equal(second.detach(), normal(3, 2))
-    assert [optimizer.state[leaf]["step"].item() for leaf in (first, second)] == [2, 1]
 
 
 @every_class()

@@ -1,7 +1,5 @@
-"""State that is saved, loaded and copied continues."""
+"""Checkpoints of others and of older versions continue; our own are in `torch_impl.testing`."""
 
-import copy
-import io
 import pickle
 from typing import Any
 
@@ -10,90 +8,11 @@ import relativistic_adam
 import torch
 
 import reference
-from tests.cases import CASES, SUBJECTS, Case, Options, float64
-from tests.steps import built, every_class, everyone, normal
+from tests.cases import CASES, SUBJECTS, Options, float64
+from tests.steps import built, every_class, normal
 from torch_impl import Gravity, RelativisticAdam, RelativisticAdamW
 
 pytestmark = [pytest.mark.filterwarnings("ignore:law="), pytest.mark.contract("state")]
-
-NARROW = "torch.optim keeps and loads the moments in the dtype of the parameter"
-
-
-@everyone()
-def test_saved_state_continues_bit_for_bit(case: Case, options: Options) -> None:
-    def run(steps: range, leaf: torch.Tensor, optimizer: Any) -> None:
-        for step in steps:
-            leaf.grad = normal(4, step)
-            optimizer.step()
-
-    leaf = normal(4, 1).requires_grad_()
-    optimizer = built(case, [leaf], **options)
-    run(range(3), leaf, optimizer)
-    buffer = io.BytesIO()
-    torch.save(optimizer.state_dict(), buffer)
-    buffer.seek(0)
-    other = leaf.detach().clone().requires_grad_()
-    restored = built(case, [other], lr=9.0, **options)
-    restored.load_state_dict(torch.load(buffer, weights_only=True))
-    third_leaf, third = copy.deepcopy((leaf, optimizer))
-    for continued in ((leaf, optimizer), (other, restored), (third_leaf, third)):
-        run(range(3, 6), *continued)
-    assert torch.equal(leaf, other)
-    assert torch.equal(leaf, third_leaf)
-
-
-@every_class(NARROW)
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
-def test_state_of_narrow_parameters_stays_wide(name: str, dtype: torch.dtype) -> None:
-    """A second moment of 1e-12 is 0 in binary16, and the step after it NaN."""
-
-    def step(leaf: torch.Tensor, optimizer: Any) -> None:
-        leaf.grad = torch.full_like(leaf, 1e-6)
-        optimizer.step()
-
-    leaf = torch.ones(3, dtype=dtype).requires_grad_()
-    optimizer = built(SUBJECTS[name], [leaf], lr=1e-3)
-    step(leaf, optimizer)
-    other = leaf.detach().clone().requires_grad_()
-    restored = built(SUBJECTS[name], [other], lr=1e-3)
-    restored.load_state_dict(optimizer.state_dict())
-    assert all(value.dtype == torch.float32 for value in restored.state[other].values())
-    for _ in range(3):
-        step(leaf, optimizer)
-        step(other, restored)
-    assert torch.equal(leaf, other)
-    assert leaf.isfinite().all()
-
-
-@every_class(NARROW)
-def test_state_that_was_saved_narrow_is_widened(name: str) -> None:
-    leaf = torch.ones(3, dtype=torch.bfloat16).requires_grad_()
-    leaf.grad = torch.ones_like(leaf)
-    optimizer = built(SUBJECTS[name], [leaf])
-    optimizer.step()
-    saved = optimizer.state_dict()
-    for key, value in saved["state"][0].items():
-        saved["state"][0][key] = value.to(torch.bfloat16)
-    restored = built(SUBJECTS[name], [leaf])
-    restored.load_state_dict(saved)
-    assert all(value.dtype == torch.float32 for value in restored.state[leaf].values())
-
-
-@every_class("torch.optim loads the very tensors, and steps in them")
-def test_loaded_state_is_a_copy(name: str) -> None:
-    leaf = normal(3, 1).requires_grad_()
-    leaf.grad = normal(3, 2)
-    optimizer = built(SUBJECTS[name], [leaf])
-    optimizer.step()
-    saved = optimizer.state_dict()
-    before = copy.deepcopy(saved)
-    other = normal(3, 1).requires_grad_()
-    other.grad = normal(3, 3)
-    restored = built(SUBJECTS[name], [other])
-    restored.load_state_dict(saved)
-    restored.step()
-    for key, value in before["state"][0].items():
-        assert torch.equal(saved["state"][0][key], value)
 
 
 @every_class()
@@ -131,67 +50,6 @@ def test_a_checkpoint_of_relativistic_adam_1_0_0_continues(cls: Any, mode: str) 
 
 
 @every_class()
-def test_a_parameter_saved_before_its_first_step_starts_anew(name: str) -> None:
-    leaves = [normal(3, 1).requires_grad_(), normal(3, 2).requires_grad_()]
-    optimizer = built(SUBJECTS[name], leaves)
-    leaves[0].grad = normal(3, 3)
-    optimizer.step()
-    restored = built(SUBJECTS[name], leaves)
-    restored.load_state_dict(optimizer.state_dict())
-    assert list(restored.state) == [leaves[0]]
-    leaves[1].grad = normal(3, 4)
-    restored.step()
-    assert [float(restored.state[leaf]["step"]) for leaf in leaves] == [2, 1]
-
-
-@every_class()
-@pytest.mark.parametrize("order", ["built", "loaded"])
-def test_buffers_lie_in_memory_as_their_parameter(name: str, order: str) -> None:
-    leaf = normal((2, 3, 4, 5), 1)
-    strided = leaf.contiguous(memory_format=torch.channels_last).requires_grad_()
-    strided.grad = torch.ones_like(strided)
-    optimizer = built(SUBJECTS[name], [strided])
-    optimizer.step()
-    if order == "loaded":
-        saved = copy.deepcopy(optimizer.state_dict())
-        optimizer = built(SUBJECTS[name], [strided])
-        optimizer.load_state_dict(saved)
-    for key, value in optimizer.state[strided].items():
-        assert key == "step" or value.stride() == strided.stride()
-
-
-@every_class("torch.optim keeps the layout that was saved")
-def test_loaded_buffers_take_the_layout_of_their_parameter(name: str) -> None:
-    plain = normal((2, 3, 4, 5), 1).requires_grad_()
-    plain.grad = normal(plain.shape, 2)
-    optimizer = built(SUBJECTS[name], [plain])
-    optimizer.step()
-    strided = plain.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
-    restored = built(SUBJECTS[name], [strided])
-    restored.load_state_dict(optimizer.state_dict())
-    for key, value in restored.state[strided].items():
-        assert torch.equal(value, optimizer.state[plain][key])
-        assert key == "step" or value.stride() == strided.stride()
-
-
-@every_class()
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_state_follows_the_dtype_of_its_parameter(name: str, dtype: torch.dtype) -> None:
-    other = torch.float32 if dtype == torch.float64 else torch.float64
-    leaf = normal(3, 1, other).requires_grad_()
-    leaf.grad = normal(3, 2, other)
-    optimizer = built(SUBJECTS[name], [leaf])
-    optimizer.step()
-    converted = leaf.detach().to(dtype).requires_grad_()
-    restored = built(SUBJECTS[name], [converted])
-    restored.load_state_dict(optimizer.state_dict())
-    assert all(v.dtype == dtype for k, v in restored.state[converted].items() if k != "step")
-    converted.grad = normal(3, 3, dtype)
-    restored.step()
-    assert converted.isfinite().all()
-
-
-@every_class()
 def test_an_integer_step_is_converted(name: str) -> None:
     """As in a checkpoint, and in an optimizer pickled whole."""
     leaf = normal(3, 1).requires_grad_()
@@ -206,47 +64,6 @@ def test_an_integer_step_is_converted(name: str) -> None:
     unpickled = pickle.loads(pickle.dumps(optimizer))  # noqa: S301
     (state,) = unpickled.state.values()
     assert torch.equal(state["step"], torch.tensor(7.0))
-
-
-@every_class()
-def test_hooks_around_saving_and_loading(name: str) -> None:
-    """A hook before loading may rewrite the state; one after it sees what was loaded."""
-    leaf = normal(3, 1).requires_grad_()
-    leaf.grad = normal(3, 2)
-    optimizer = built(SUBJECTS[name], [leaf])
-    optimizer.step()
-    calls: list[str] = []
-    optimizer.register_state_dict_pre_hook(lambda _: calls.append("before saving"))
-    optimizer.register_state_dict_post_hook(lambda _, saved: {**saved, "author": "hook"})
-    saved = optimizer.state_dict()
-    assert saved.pop("author") == "hook"
-    renamed = {"state": {"weight": saved["state"][0]}, "param_groups": saved["param_groups"]}
-    restored = built(SUBJECTS[name], [leaf])
-    restored.register_load_state_dict_pre_hook(
-        lambda _, loaded: {**loaded, "state": {0: loaded["state"]["weight"]}}
-    )
-    restored.register_load_state_dict_post_hook(
-        lambda loaded: calls.append(str(loaded.state[leaf]["step"].item()))
-    )
-    for _ in range(2):  # what loading registers for itself is gone after it
-        restored.load_state_dict(renamed)
-    assert calls == ["before saving", "1.0", "1.0"]
-    assert len(restored._optimizer_load_state_dict_pre_hooks) == 1
-    assert len(restored._optimizer_load_state_dict_post_hooks) == 1
-
-
-@every_class(NARROW)
-def test_a_hook_after_loading_sees_the_state_in_full_precision(name: str) -> None:
-    leaf = torch.ones(3, dtype=torch.bfloat16).requires_grad_()
-    leaf.grad = torch.ones_like(leaf)
-    optimizer = built(SUBJECTS[name], [leaf])
-    optimizer.step()
-    seen: list[torch.dtype] = []
-    optimizer.register_load_state_dict_post_hook(
-        lambda loaded: seen.extend(value.dtype for value in loaded.state[leaf].values())
-    )
-    optimizer.load_state_dict(optimizer.state_dict())
-    assert set(seen) == {torch.float32}
 
 
 @pytest.mark.parametrize("amsgrad", [False, True])

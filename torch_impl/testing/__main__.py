@@ -30,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     need("tqdm")
     try:
+        if given.json is not None and not given.json.absolute().parent.is_dir():
+            raise ValueError(f"--json {given.json}: expected a folder that exists")
         subject = Subject(_found(given.optimizer), dict(map(_option, given.option)), given.strict)
         report = run_checks(
             subject, only=given.only, costly=not given.no_costly, progress=not given.quiet
@@ -111,5 +113,5 @@ def _write(path: Path, report: Report) -> None:
         draft.unlink(missing_ok=True)
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no cover: in another process
     sys.exit(main())

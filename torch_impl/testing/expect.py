@@ -40,11 +40,14 @@ def expect_all_same(
 @contextmanager
 def expect_error(*kinds: type[Exception], message: str) -> Iterator[None]:
     """Raise AssertionError unless an exception of one of the kinds is raised inside."""
+    expected = " or ".join(kind.__name__ for kind in kinds)
     try:
         yield
     except kinds:
         return
-    raise AssertionError(message)
+    except Exception as error:
+        raise AssertionError(f"{type(error).__name__} is raised: expected {expected}") from error
+    raise AssertionError(f"{message}: expected {expected}")
 
 
 @contextmanager

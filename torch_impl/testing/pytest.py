@@ -4,13 +4,16 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from .registry import CHECKS, NotApplicable
-from .run import as_subject, run_check
+from .registry import NotApplicable
+from .run import as_subject, chosen, run_check
 from .subject import Make, Subject
 
 
 def parametrize_with_checks(
-    optimizers: Iterable[Make | Subject], *, costly: bool = True
+    optimizers: Iterable[Make | Subject],
+    *,
+    only: Iterable[str] | None = None,
+    costly: bool = True,
 ) -> pytest.MarkDecorator:
     """Run a test with a ``check``, to be called without arguments, of every optimizer.
 
@@ -18,8 +21,8 @@ def parametrize_with_checks(
     ----------
     optimizers
         Classes, functions that make an optimizer, or `Subject`.
-    costly
-        Whether to run the checks, too, that take long.
+    only, costly
+        Which checks, as for `run_checks`.
 
     Notes
     -----
@@ -31,11 +34,11 @@ def parametrize_with_checks(
     ... def test_the_contract(check):
     ...     check()
     """
+    checks = chosen(only, costly)
     params = [
-        pytest.param(_of(name, subject), id=f"{subject}-{name}")
+        pytest.param(_of(check.name, subject), id=f"{subject.name}-{check.name}")
         for subject in (as_subject(optimizer, {}) for optimizer in optimizers)
-        for name, check in CHECKS.items()
-        if costly or not check.costly
+        for check in checks
     ]
 
     return pytest.mark.parametrize("check", params)

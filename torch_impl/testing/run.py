@@ -73,7 +73,7 @@ def run_checks(
     ValueError
         If a check does not exist, or the optimizer cannot be made.
     """
-    checks = [check for check in _named(only) if costly or not check.costly]
+    checks = chosen(only, costly)
     try:
         subject.build([torch.zeros(2, 2, requires_grad=True)])
     except Exception as error:
@@ -108,7 +108,7 @@ def run_check(name: str, optimizer: Make | Subject, /, **options: Any) -> None:
     ValueError
         If there is no check of this name.
     """
-    (check,) = _named([name])
+    (check,) = chosen([name])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         check(as_subject(optimizer, options))
@@ -121,12 +121,13 @@ def as_subject(optimizer: Make | Subject, options: dict[str, Any]) -> Subject:
     return Subject(optimizer, options)
 
 
-def _named(names: Iterable[str] | None) -> list[Check]:
-    chosen = list(CHECKS) if names is None else list(names)
-    for name in chosen:
+def chosen(only: Iterable[str] | None, costly: bool = True) -> list[Check]:
+    """Return the checks that `run_checks` runs."""
+    names = list(CHECKS) if only is None else list(only)
+    for name in names:
         if name not in CHECKS:
             raise ValueError(f"check {name!r}: expected one of {', '.join(CHECKS)}")
-    return [CHECKS[name] for name in chosen]
+    return [CHECKS[name] for name in names if costly or not CHECKS[name].costly]
 
 
 def _result(check: Check, subject: Subject) -> Result:

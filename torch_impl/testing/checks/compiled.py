@@ -8,7 +8,7 @@ from torch import Tensor
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch._dynamo.utils import counters
 
-from ..expect import expect, expect_all_same
+from ..expect import expect, expect_all_same, needs_no_chance
 from ..registry import check
 from ..subject import Options, Subject, normal
 
@@ -66,6 +66,7 @@ def _graphs_and_breaks(subject: Subject, path: Options) -> tuple[list[Tensor], i
 @check("torch.compile", costly=True)
 def a_step_is_compiled_once_and_whole(subject: Subject) -> None:
     """One graph in five steps, and no graph breaks but AdamW's: those around the step itself."""
+    needs_no_chance(subject)
     for path in _paths(subject):
         _, _, expected = _graphs_and_breaks(Subject(torch.optim.AdamW), path)
         ends, graphs, breaks = _graphs_and_breaks(subject, path)
@@ -78,5 +79,6 @@ def a_step_is_compiled_once_and_whole(subject: Subject) -> None:
 @check("torch.compile", costly=True)
 def what_inductor_generates_gives_the_results_of_eager(subject: Subject) -> None:
     """The code that runs, on the default path and on foreach."""
+    needs_no_chance(subject)
     for path in _paths(subject):
         _expect_the_results_of_eager(subject, _compiled(subject, "inductor", path), path)

@@ -37,10 +37,11 @@ def a_learning_rate_can_be_learned(subject: Subject) -> None:
     needs(subject, "differentiable")
     needs_rate(subject)
     needs_no_chance(subject)
+    path = {"foreach": False} if subject.has("foreach") else {}
 
     def loss_after(lr: Tensor) -> Tensor:
         leaf = torch.tensor([[1.0, -2.0]], dtype=torch.float64, requires_grad=True).clone()
-        optimizer = subject.build([leaf], lr=lr, differentiable=True)
+        optimizer = subject.build([leaf], lr=lr, differentiable=True, **path)
         for _ in range(2):
             leaf.grad = torch.autograd.grad((leaf.clone() ** 4).sum(), leaf, create_graph=True)[0]
             optimizer.step()

@@ -61,11 +61,14 @@ def a_grad_scaler_skips_a_step_that_overflowed(subject: Subject) -> None:
 def autocast_trains_as_full_precision_does(subject: Subject) -> None:
     """In 30 steps of a small network the loss falls, as far within 10 % of where it started."""
     inputs = normal((32, 4), 1, torch.float32)
+    options = subject.having(lr=0.02)
+    if subject.has("maximize"):
+        options["maximize"] = False
 
     def losses(dtype: torch.dtype) -> list[float]:
         torch.manual_seed(0)
         model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
-        optimizer = subject.build(model.parameters(), **subject.having(lr=0.02))
+        optimizer = subject.build(model.parameters(), **options)
         found = []
         for _ in range(30):
             optimizer.zero_grad()
