@@ -38,5 +38,5 @@ class Gravity(torch.optim.Optimizer):
                     m = 1 / torch.abs(p.grad).max()
                     zeta = p.grad / (1 + (p.grad / m) ** 2)
                     state["v"] = beta_hat * state["v"] + (1 - beta_hat) * zeta
-                    p -= group["lr"] * state["v"]
+                    p.sub_(group["lr"] * state["v"])
         return loss

@@ -176,9 +176,9 @@ def test_what_a_law_promises_is_what_the_reference_claims(key: str) -> None:
 def test_what_cannot_be_declared_is_refused() -> None:
     with pytest.raises(ValueError, match="block='group': expected one of 'entry', 'tensor'"):
         NormBound("group", lambda _size, _count: 1.0)
-    with pytest.raises(ValueError, match="deviation=-1.0: expected a finite number >= 0"):
+    with pytest.raises(ValueError, match=r"deviation=-1\.0: expected a finite number"):
         SmallUpdates(torch.optim.SGD, -1.0)
-    with pytest.raises(ValueError, match=r"small_updates.deviation=0.5 without norm_bound"):
+    with pytest.raises(ValueError, match=r"small_updates\.deviation=0.5 without norm_bound"):
         Invariants(small_updates=SmallUpdates(torch.optim.SGD, 0.5))
 
 

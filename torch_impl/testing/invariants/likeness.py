@@ -128,7 +128,7 @@ def every_entry_moves_against_its_gradient(subject: Subject) -> None:
             _first_move(subject, [gradient.to(of) for gradient in gradients])
             for of in (dtype, torch.float32)
         )
-        smallest = torch.finfo(dtype).smallest_normal
+        smallest = torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps
         for move, model, gradient in zip(moves, models, gradients, strict=True):
             against = move.sign() == gradient.sign()
             expect(
