@@ -66,6 +66,12 @@ test: $(READY)
 test-thorough: $(READY)
 	HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -n 2 --timeout=0
 
+# A million inputs for every reader of files and every loader of state, half an hour on two cores;
+# the committed results, and the texts' tables from them.
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz
+	$(BIN)/python -m paper.readme
+
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

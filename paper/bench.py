@@ -1,6 +1,5 @@
 """Tables of what ``make bench`` and ``make bench-gpu`` have measured."""
 
-import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from analysis.files import markdown
+from analysis.forms import POSITIVE, read_json
 
 Entry = Mapping[str, Any]
 Rows = list[Sequence[str]]
@@ -19,6 +19,28 @@ COMMANDS = {"cpu": "make bench", "cuda": "make bench-gpu"}
 ADAMW_FLOOR = 28
 """Bytes per float32 parameter that AdamW has to move: θ, m and v twice, g once."""
 
+FORM = {
+    "environment": {
+        **dict.fromkeys(("processor", "commit", "day"), str),
+        "gpu": (str, None),
+        "threads": int,
+        "versions": {str: str},
+    },
+    "checks?": [{"name": str, "found": str, str: object}],
+    "entries": [
+        {
+            **dict.fromkeys(("table", "row", "column", "over"), str),
+            **dict.fromkeys(("ratio?", "control?", "floor?", "copy?"), POSITIVE),
+            **dict.fromkeys(("attempts?", "rounds?", "entries?"), int),
+            "judged?": bool,
+            "error?": str,
+            "memory?": float,
+            "seconds?": {"variant": POSITIVE, "baseline": POSITIVE, str: POSITIVE},
+        }
+    ],
+}
+"""What the results hold."""
+
 
 def file(folder: Path, device: str) -> Path:
     """Return where the committed results of a device are."""
@@ -27,7 +49,7 @@ def file(folder: Path, device: str) -> Path:
 
 def read(path: Path) -> dict[str, Any]:
     """Return the results in a file."""
-    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    results: dict[str, Any] = read_json(path, FORM)
     return results
 
 

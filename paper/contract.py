@@ -1,9 +1,10 @@
 """The README's tables of what the optimizers work with, from the counts of the contract tests."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from analysis.forms import read_json
 
 OPTIMIZERS = ("RelativisticAdam", "RelativisticAdamW", "Gravity", "AdamW")
 
@@ -30,9 +31,26 @@ FEATURES: Mapping[str, str] = {
 """What a feature of the contract tests is called in the README, in the README's order."""
 
 
+FORM = {
+    "environment": {
+        **dict.fromkeys(("machine", "python", "torch", "numpy"), str),
+        "cuda": (str, None),
+    },
+    "contract": {str: {str: {str: int}}},
+    "distributed": {
+        "processes": {str: [int]},
+        "refused": [[str]],
+        "largest errors": [
+            {**dict.fromkeys(("dtype", "mode", "optimizer", "scheme"), str), "error": float}
+        ],
+    },
+}
+"""What the counts hold."""
+
+
 def read(folder: Path) -> dict[str, Any]:
     """Return what ``make contract`` has measured."""
-    results: dict[str, Any] = json.loads((folder / "contract.json").read_text(encoding="utf-8"))
+    results: dict[str, Any] = read_json(folder / "contract.json", FORM)
     return results
 
 

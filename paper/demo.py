@@ -22,6 +22,7 @@ from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeRemai
 from rich.table import Table
 
 from analysis.files import write_atomically
+from analysis.forms import read_json
 
 from .figures import draw_demo
 from .training import Result, Run, train
@@ -32,6 +33,28 @@ DIGITS_EPOCHS = 15
 LEARNING_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0)
 DIGITS_SPEED_LIMIT = 1e-3
 TRAINED = 0.9
+
+_RUN = {
+    **dict.fromkeys(("method", "task", "optimizer"), str),
+    **dict.fromkeys(("epochs", "seed"), int),
+    "options": {"lr": float, str: object},
+    "clip_norm": (float, None),
+}
+
+FORM = {
+    "versions": {str: str},
+    "results": [
+        {
+            "run": _RUN,
+            "steps": int,
+            "exploded": bool,
+            "train_loss": [float],
+            **dict.fromkeys(("validation_loss", "validation_accuracy"), (float, None)),
+            **dict.fromkeys(("largest_ratio", "saturated"), (float, None)),
+        }
+    ],
+}
+"""What demo.json holds."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +216,7 @@ def write(results: Sequence[Result], out: Path) -> None:
 
 def read(folder: Path) -> list[Result]:
     """Return the results in a folder's demo.json."""
-    record = json.loads((folder / "demo.json").read_text(encoding="utf-8"))
+    record = read_json(folder / "demo.json", FORM)
     return [Result.from_record(result) for result in record["results"]]
 
 

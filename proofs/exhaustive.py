@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.files import write_atomically
+from analysis.forms import read_json
 from analysis.rounding import rounded_limit
 
 from .outcome import FAILS, IN_RECORD, NOT_CHECKED, Outcome
@@ -177,6 +178,23 @@ EXPECTATIONS: Mapping[str, Expectation] = {
 
 Report = Mapping[str, Any]
 
+FORM = {
+    **dict.fromkeys(("compiler", "processor", "system", "libc", "digest"), str),
+    "flags": [str],
+    "seconds": int,
+    "sweeps": [
+        {
+            "kernel": str,
+            "c": float,
+            **{
+                name: (float, None) if name.startswith("first_") else float
+                for name, *_ in Findings._fields_
+            },
+        }
+    ],
+}
+"""What a report holds."""
+
 
 def digest() -> str:
     """Return a hash of what the report depends on in this repository."""
@@ -186,7 +204,7 @@ def digest() -> str:
 
 def recorded() -> Report | None:
     """Return the committed report; None if the kernels have changed since."""
-    report: Report = json.loads(REPORT.read_text(encoding="utf-8"))
+    report: Report = read_json(REPORT, FORM)
     return report if report["digest"] == digest() else None
 
 

@@ -4,18 +4,34 @@ Every claim in `reference.LAWS` and `reference.GRAVITY_CLAIMS` is an entry "law.
 all others are in theorems.toml.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import reference
+from analysis.forms import read_toml
 from reference import Claim
 
 from .entry import Coq, Entry
 from .methods import METHODS
 
 SOURCE = Path(__file__).with_name("theorems.toml")
+
+_COQ = {"name": str, "type": str, "mutant?": str, "mutant_type?": str}
+
+FORM = {
+    "claim": {str: str},
+    "coq": {str: _COQ},
+    "entry": [
+        {
+            **dict.fromkeys(("id", "statement", "latex", "kind", "domain", "test"), str),
+            **dict.fromkeys(("formats?", "law?", "assumes?", "witness?", "mutant?", "gappa?"), str),
+            "methods": [str],
+            "coq?": _COQ,
+        }
+    ],
+}
+"""What theorems.toml holds."""
 
 CLAIMS: Mapping[str, Mapping[str, Claim]] = {
     **{law.key: law.claims for law in reference.LAWS.values()},
@@ -30,10 +46,10 @@ def read(source: Path = SOURCE) -> dict[str, Entry]:
     Raises
     ------
     ValueError
-        If an id stands twice, an entry lacks something, its methods do not know it, or a method
-        knows what is no entry.
+        If the file is not TOML, an id stands twice, an entry lacks something, its methods do not
+        know it, or a method knows what is no entry.
     """
-    table = tomllib.loads(source.read_text(encoding="utf-8"))
+    table = read_toml(source, FORM)
     in_coq = {key: Coq(**value) for key, value in table["coq"].items()}
     entries = [*_claims(table["claim"], in_coq), *map(_listed, table["entry"])]
     by_id = {entry.id: entry for entry in entries}

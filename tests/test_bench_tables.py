@@ -113,7 +113,7 @@ def test_what_was_not_measured_says_what_measures_it(tmp_path: Path) -> None:
     found = results(
         entry(),
         entry(table="startup"),
-        {"table": "startup", "row": "s", "over": "b", "error": "killed"},
+        {"table": "startup", "row": "s", "column": "m", "over": "b", "error": "killed"},
         *(entry(table="scaling", entries=n) for n in (10, 20)),
     )
     found["checks"] = [{"name": "n", "passed": True, "found": "1 of 1"}]

@@ -288,13 +288,15 @@ def test_a_comparison_fails_where_something_became_slower(
     command = ["--old", str(tmp_path), "--new", str(tmp_path)]
 
     def outcome(*changed: dict[str, Any]) -> tuple[int, str]:
-        new.write_text(json.dumps({"entries": changed}))
+        new.write_text(json.dumps({**measured, "entries": changed}))
         return compare.main(command), capsys.readouterr().out
 
     new.write_text("{}")
     assert compare.main(command) == 1
+    where = {**dict.fromkeys(("processor", "commit", "day"), ""), "gpu": None}
+    measured = {"environment": {**where, "threads": 1, "versions": {}}}
     assert "bench-record" in capsys.readouterr().out
-    old.write_text(json.dumps({"entries": [record(FIRST)]}))
+    old.write_text(json.dumps({**measured, "entries": [record(FIRST)]}))
     assert outcome(record(FIRST, ratio=1.8))[0] == 0
     assert "| 1.50 | 1.80 | +20% |" in outcome(record(FIRST, ratio=1.8))[1]
     assert outcome(record(FIRST, ratio=1.9))[0] == 1

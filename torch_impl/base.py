@@ -11,6 +11,7 @@ from torch.optim.optimizer import Optimizer, ParamsT, StateDict, _use_grad_for_d
 
 from .arguments import as_number
 from .batches import Batch, batches, refuse_sparse_gradients, working_dtype
+from .forms import as_dict, check_form
 from .fused import Kernels, Scaling, Work, alike, kernels_for, lie_alike, refuse_without_kernels
 from .nonfinite import (
     Guard,
@@ -331,6 +332,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
         loaded: list[StateDict] = []
 
         def check(_: Optimizer, candidate: StateDict) -> StateDict:
+            check_form(candidate)
             kept = ("fused", "stochastic_rounding", "narrow_state")  # what depends on the machine
             own = [{name: group[name] for name in kept} for group in self.param_groups]
             saved = candidate["param_groups"]
@@ -354,7 +356,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
             ),
         )
         try:
-            super().load_state_dict(state_dict)
+            super().load_state_dict(as_dict("state_dict", state_dict))
         finally:
             for hook in hooks:
                 hook.remove()

@@ -107,7 +107,13 @@ def load_checkpoint(path: str | os.PathLike[str], map_location: Location = None)
                 f"{os.fspath(path)} has another SHA-256 than it says: expected the {size} bytes "
                 "that were written; it has been changed"
             )
-    return torch.load(path, map_location=map_location, weights_only=True)
+    try:
+        return torch.load(path, map_location=map_location, weights_only=True)
+    except Exception as error:
+        raise CheckpointError(
+            f"{os.fspath(path)} is whole, but torch.load does not read it: expected what "
+            "save_checkpoint writes"
+        ) from error
 
 
 def _digest_of(file: IO[bytes], size: int) -> bytes:

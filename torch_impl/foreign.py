@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
 from .arguments import as_number, check_number
+from .forms import as_dict, as_list, keys_of
 from .nonfinite import Found
 from .schedules import MEASURED_STEPS, SIZES
 from .sharding import is_distributed
@@ -143,22 +144,24 @@ def check_saved(
             f"placement={saved['options']['placement']!r}: expected {options['placement']!r}, that "
             "of the handle"
         )
-    if len(saved["groups"]) != len(groups):
+    if len(as_list("groups", saved["groups"])) != len(groups):
         raise ValueError(f"groups has {len(saved['groups'])} entries: expected {len(groups)}")
     reference = [REFERENCE] if options["placement"] == "update" else []
     for group in saved["groups"]:
         _check_keys("a group", group, ["speed_limit", *reference])
     for name in ("skipped_steps", "consecutive_skips"):
         check_number(name, saved[name], lambda n: n >= 0 and n == int(n), "an integer >= 0")
-    for i, state in saved["state"].items():
-        if i not in range(params) or not {"step"} <= set(state) <= {"step", SIZES}:
+    for i, state in as_dict("state", saved["state"]).items():
+        own = as_dict(f"state {i!r}", state)
+        if i not in range(params) or not {"step"} <= own.keys() <= {"step", SIZES}:
             raise ValueError(f"state {i!r} is {state!r}: expected steps and sizes by parameter")
         for key, count in (("step", 1), (SIZES, MEASURED_STEPS)):
-            value = state.get(key)
-            if value is not None and (not isinstance(value, Tensor) or value.numel() != count):
+            value = own.get(key)
+            if key in own and (not isinstance(value, Tensor) or value.numel() != count):
                 raise ValueError(f"state {i!r} has {key}={value!r}: expected {count} numbers")
 
 
-def _check_keys(name: str, mapping: Mapping[str, Any], expected: Any) -> None:
+def _check_keys(name: str, value: object, expected: Any) -> None:
+    mapping = as_dict(name, value)
     if set(mapping) != set(expected):
-        raise ValueError(f"{name} has keys {sorted(mapping)}: expected {sorted(expected)}")
+        raise ValueError(f"{name} has keys {keys_of(mapping)}: expected {sorted(expected)}")

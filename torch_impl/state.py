@@ -1,6 +1,5 @@
 """Saved state: is it this optimizer's, and does it keep its precision when it is loaded."""
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +10,9 @@ from torch.optim.optimizer import Optimizer, StateDict
 from .batches import buffer_dtype
 from .schedules import MEASURED_STEPS, SIZES
 from .sharding import divided_like, is_distributed
+
+
+_LARGEST_STEP = torch.finfo(torch.float32).max
 
 
 class Saved(NamedTuple):
@@ -69,7 +71,7 @@ def check_state(optimizer: Optimizer, state_dict: StateDict, needed: Sequence[st
         step = saved.state["step"]
         if isinstance(step, Tensor) and step.numel() == 1:
             step = step.item()
-        if not isinstance(step, (int, float)) or not 0 <= step < math.inf:
+        if not isinstance(step, (int, float)) or not 0 <= step <= _LARGEST_STEP:
             raise ValueError(
                 f"state 'step' {saved.name} is {step!r}: expected a finite number >= 0"
             )
@@ -81,7 +83,7 @@ def check_state(optimizer: Optimizer, state_dict: StateDict, needed: Sequence[st
                     f"state {key!r} {saved.name} is {value!r}: expected a dense tensor"
                 )
         sizes = saved.state.get(SIZES)
-        if sizes is not None and (
+        if SIZES in saved.state and (
             not isinstance(sizes, Tensor) or sizes.shape != (MEASURED_STEPS,)
         ):
             raise ValueError(

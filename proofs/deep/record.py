@@ -1,10 +1,11 @@
 """What the last run of the deep tier found: proofs/record.json."""
 
 import hashlib
-import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
+
+from analysis.forms import read_json
 
 from ..entry import Entry
 from ..outcome import FAILS, IN_RECORD, NOT_CHECKED, Outcome
@@ -24,6 +25,17 @@ BOUNDS: Collection[str] = {path.stem for path in GAPPA.glob("*.g")}
 """The ids of the entries that Gappa proves."""
 
 
+FORM = {
+    "commit": str,
+    "digest": str,
+    "versions": {str: str},
+    "seconds": {"all": float, str: float},
+    "axioms": {str: [str]},
+    "statements": {str: str},
+}
+"""What a record holds."""
+
+
 def sources() -> list[Path]:
     """Return the sources that are checked."""
     return sorted([*COQ.rglob("*.v"), *GAPPA.glob("*.g")])
@@ -38,7 +50,7 @@ def digest() -> str:
 
 def recorded() -> Mapping[str, Any]:
     """Return the record of the last run."""
-    record: Mapping[str, Any] = json.loads(RECORD.read_text(encoding="utf-8"))
+    record: Mapping[str, Any] = read_json(RECORD, FORM)
     return record
 
 

@@ -16,11 +16,15 @@ from typing import Any
 import torch
 
 from analysis.files import write_atomically
+from analysis.forms import read_json
 
 from .contenders import ROOT
 from .suite import Key, keys
 
 PACKAGES = ("torch", "numpy", "numba", "triton", "relativistic-adam", "pytorch-optimizer")
+
+FORM = {"of": str, "judged": bool, str: object}
+"""What a record holds beside the measurement: of which sources, and whether it was judged."""
 
 
 class Records:
@@ -45,7 +49,7 @@ class Records:
         path = self._path(key)
         if not path.exists():
             return None
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record: dict[str, Any] = read_json(path, FORM)
         usable = record.pop("of") == self.of and record["judged"]
         return record if usable else None
 
@@ -64,7 +68,7 @@ class Records:
         found, missing = [], []
         for key in keys(self.device):
             path = self._path(key)
-            record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            record = read_json(path, FORM) if path.exists() else {}
             if record.pop("of", None) == self.of:
                 found.append(record)
             else:
