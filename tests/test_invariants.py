@@ -134,7 +134,8 @@ def test_gravity_declares_its_bound_where_there_is_no_first_velocity() -> None:
 
 def test_of_groups_that_differ_little_is_declared() -> None:
     for cls in (RelativisticAdam, Gravity):
-        optimizer = cls([{"params": [torch.ones(1)]}, {"params": [torch.ones(2)], "lr": 0.5}])
+        groups: list[Options] = [{"params": [torch.ones(n)], "lr": n} for n in (1, 2)]
+        optimizer = cls(groups)
         assert optimizer.invariants() == Invariants(deterministic=True)
 
 

@@ -67,12 +67,15 @@ class LimitedAdam(torch.optim.Optimizer):
         state = self.state[param]
         zeros = torch.zeros_like(param)
         t = state["step"] = state.get("step", 0) + 1
+        assert param.grad is not None
         gradient = param.grad.double().clamp(-1e150, 1e150)  # whose square is finite
         m = beta1 * state.get("m", zeros).double() + (1 - beta1) * gradient
         v = beta2 * state.get("v", zeros).double() + self.complement(beta2) * gradient**2
         state["m"], state["v"] = m.to(param.dtype), v.to(param.dtype)
         corrections = self.correction(beta1, t), self.correction(beta2, t)
-        return group["lr"] * (m / corrections[0]) / ((v / corrections[1]).sqrt() + group["eps"])
+        size: Tensor = (v / corrections[1]).sqrt() + group["eps"]
+        update: Tensor = group["lr"] * (m / corrections[0]) / size
+        return update
 
     def complement(self, beta: float) -> float:
         return 1 - beta
