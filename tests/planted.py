@@ -1,6 +1,5 @@
 """Optimizers with one bug each, to see that it is found."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,10 +16,20 @@ class Sound(SGD):
         super().__init__(params, lr, momentum=0.9, maximize=maximize, foreach=foreach)
 
 
+class Counting(Sound):
+    """Counts its steps in a plain number, which is no bug."""
+
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            for param in group["params"]:
+                self.state[param]["number"] = self.state[param].get("number", 0) + 1
+        return super().step(closure)
+
+
 class StaleGradients(Sound):
     """Steps with the gradient tensors that it has seen first."""
 
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Any = None) -> Any:
         params = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
         grads = [param.grad for param in params]
         for param in params:
@@ -34,7 +43,7 @@ class StaleGradients(Sound):
 class InPlaceMaximize(Sound):
     """Negates the gradient where it lies."""
 
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Any = None) -> Any:
         ascending = [group for group in self.param_groups if group["maximize"]]
         for group in ascending:
             group["maximize"] = False
@@ -49,7 +58,7 @@ class InPlaceMaximize(Sound):
 class ClosureWithoutGradients(Sound):
     """Runs the closure as the step itself: without recording."""
 
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Any = None) -> Any:
         with torch.no_grad():
             loss = None if closure is None else closure()
         super().step()
@@ -66,7 +75,7 @@ class StateNotRestored(Sound):
 class ForeachUnlikeSingle(Sound):
     """Forgets the momentum on the foreach path."""
 
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Any = None) -> Any:
         if self.defaults["foreach"]:
             self.state.clear()
         return super().step(closure)
@@ -75,7 +84,7 @@ class ForeachUnlikeSingle(Sound):
 class WrongShapesAccepted(Sound):
     """Cuts and pads a state to the shape of the parameter."""
 
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Any = None) -> Any:
         for param, state in self.state.items():
             buffer = state.get("momentum_buffer")
             if isinstance(buffer, Tensor) and buffer.shape != param.shape:
@@ -95,7 +104,7 @@ class RateUnchecked(Sound):
 class RateRemembered(Sound):
     """Keeps the learning rate that it was made with."""
 
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Any = None) -> Any:
         for group in self.param_groups:
             group["lr"] = group.setdefault("first_lr", group["lr"])
         return super().step(closure)
@@ -104,7 +113,7 @@ class RateRemembered(Sound):
 class LayoutMatters(Sound):
     """Reads what lies in memory in its own order."""
 
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Any = None) -> Any:
         for group in self.param_groups:
             for param in group["params"]:
                 param.grad.view(-1)

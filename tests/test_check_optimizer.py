@@ -78,12 +78,6 @@ def test_options_that_are_given_are_kept_to(options: dict[str, Any], failing: se
     assert {result.check for result in report.failures} == failing, str(report)
 
 
-def without_single(params: Any, lr: float = 0.1, *, foreach: bool = True) -> SGD:
-    if not foreach:
-        raise ValueError("foreach=False: expected True")
-    return SGD(params, lr, foreach=True)
-
-
 def matrices_alone(params: Any, lr: float = 0.1) -> SGD:
     optimizer = SGD(params, lr)
     if any(p.dim() != 2 for group in optimizer.param_groups for p in group["params"]):
@@ -108,26 +102,49 @@ def without_a_rate(params: Any) -> SGD:
     return SGD(params, 0.1)
 
 
-def drawn(params: Any, lr: float = 0.1) -> SGD:
-    class Noisy(SGD):
-        def step(self, closure: Any = None) -> Any:
-            for group in self.param_groups:
-                for param in group["params"]:
-                    if param.grad is not None:
-                        param.data.add_(torch.randn_like(param), alpha=group["lr"])
-            return super().step(closure)
+class Drawn(SGD):
+    """Adds noise."""
 
-    return Noisy(params, lr)
+    def step(self, closure: Any = None) -> Any:
+        loss = super().step(closure)
+        for group in self.param_groups:
+            for param in group["params"]:
+                if param.grad is not None:
+                    param.data.add_(torch.randn_like(param), alpha=group["lr"])
+        return loss
+
+
+class RefusingInBackward(SGD):
+    """Does not step inside a backward pass."""
+
+    def step(self, closure: Any = None) -> Any:
+        if torch._C._current_graph_task_id() != -1:
+            raise RuntimeError("a step inside a backward pass")
+        return super().step(closure)
+
+
+def drawn(params: Any, lr: float = 0.1) -> SGD:
+    return Drawn(params, lr)
 
 
 def refusing_in_backward(params: Any, lr: float = 0.1) -> SGD:
-    class Careful(SGD):
-        def step(self, closure: Any = None) -> Any:
-            if torch._C._current_graph_task_id() != -1:
-                raise RuntimeError("a step inside a backward pass")
-            return super().step(closure)
+    return RefusingInBackward(params, lr)
 
-    return Careful(params, lr)
+
+FACTORIES: list[Any] = [
+    matrices_alone,
+    reals_alone,
+    numbers_alone,
+    without_a_rate,
+    drawn,
+    refusing_in_backward,
+]
+
+
+@pytest.mark.parametrize("make", FACTORIES)
+def test_what_takes_less_passes_what_applies_to_it(make: Any) -> None:
+    report = run_checks(Subject(make), only=CONTRACT, costly=False)
+    assert not report.failures, str(report)
 
 
 @pytest.mark.parametrize(
@@ -171,8 +188,9 @@ PLANTED = {
 }
 
 
-def test_without_a_bug_nothing_is_found() -> None:
-    report = run_checks(Subject(planted.Sound), only=CONTRACT, costly=False)
+@pytest.mark.parametrize("cls", [planted.Sound, planted.Counting])
+def test_without_a_bug_nothing_is_found(cls: Any) -> None:
+    report = run_checks(Subject(cls), only=CONTRACT, costly=False)
     assert not report.failures, str(report)
 
 
@@ -266,6 +284,11 @@ def test_a_check_has_a_name_of_its_own() -> None:
     assert CHECKS["twice"].statement == "twice"
     with pytest.raises(ValueError, match=r"check 'twice': expected a name that is not taken"):
         check("trial")(twice)
+
+
+def test_a_report_is_returned_if_nothing_fails(only_these: dict[str, Check]) -> None:
+    only_these_of(CONTRACT_CHECKS, "maximize_ascends", only_these)
+    assert check_optimizer(SGD, lr=0.5).counts == {"passed": 1, "failed": 0, "not applicable": 0}
 
 
 def test_costly_checks_can_be_left_out() -> None:

@@ -23,6 +23,12 @@ RelativisticAdam([weight], lr=1.0).step()
 numpy.testing.assert_allclose(weight.detach().numpy(), theta, rtol=1e-14)
 assert sys.prefix in subluminal.__file__, subluminal.__file__
 assert not {"reference", "torch_impl"} & set(sys.modules)
+try:
+    import subluminal.testing
+except ImportError as error:
+    assert "pip install 'subluminal[testing]'" in str(error), error
+else:
+    raise AssertionError("subluminal.testing imports without what it needs")
 print(subluminal.__version__)
 """
 

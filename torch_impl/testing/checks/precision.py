@@ -67,7 +67,8 @@ def autocast_trains_as_full_precision_does(subject: Subject) -> None:
 
     def losses(dtype: torch.dtype) -> list[float]:
         torch.manual_seed(0)
-        model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+        ends = [torch.nn.Linear(n, m, bias=False) for n, m in ((4, 8), (8, 1))]
+        model = torch.nn.Sequential(ends[0], torch.nn.Tanh(), ends[1])
         optimizer = subject.build(model.parameters(), **options)
         found = []
         for _ in range(30):

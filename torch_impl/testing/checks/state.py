@@ -9,7 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..expect import advance, buffers, expect, expect_all_same, expect_same, leaves_of, stepped
+from ..expect import (
+    advance,
+    buffers,
+    expect,
+    expect_all_same,
+    expect_same,
+    leaves_of,
+    refusable,
+    stepped,
+)
 from ..registry import check
 from ..subject import Subject, normal
 
@@ -195,7 +204,8 @@ def buffers_lie_in_memory_as_their_parameter(subject: Subject) -> None:
     """Made in a step, and loaded."""
     leaf = _strided()
     leaf.grad = torch.ones_like(leaf)
-    optimizer = subject.build([leaf])
+    with refusable("2d"):
+        optimizer = subject.build([leaf])
     optimizer.step()
     restored = subject.build([leaf])
     restored.load_state_dict(copy.deepcopy(optimizer.state_dict()))
@@ -231,8 +241,7 @@ def a_loaded_state_follows_the_dtype_of_its_parameter(subject: Subject) -> None:
         restored = subject.build([other])
         restored.load_state_dict(optimizer.state_dict())
         for key, value in buffers(restored, other).items():
-            if buffers(optimizer, leaf)[key].dtype == saved:
-                expect(value.dtype == loaded, f"{key!r} is {value.dtype}: expected {loaded}")
+            expect(value.dtype == loaded, f"{key!r} is {value.dtype}: expected {loaded}")
         advance(restored, [other], 1)
         expect(bool(other.isfinite().all()), f"a state in {saved} for {loaded} gives {other}")
 

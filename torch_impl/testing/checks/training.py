@@ -20,8 +20,9 @@ from ..expect import (
     needs_no_chance,
     needs_rate,
     needs_rate_in_tensor,
+    refusable,
 )
-from ..registry import NotApplicable, check
+from ..registry import check
 from ..subject import Options, Subject, normal
 
 SCHEDULERS: dict[str, Callable[[Any], Any]] = {
@@ -108,9 +109,13 @@ def step_hooks_are_called(subject: Subject) -> None:
     finally:
         for handle in handles:
             handle.remove()
+    before = len(calls)
     advance(optimizer, leaves, 1)
     expected = ["before all", "before", "after", "after all"]
-    expect(calls == expected, f"the hooks called are {calls}: expected {expected}")
+    # A step that calls its base class's is hooked by torch twice, one inside the other.
+    seen = calls[:2] + calls[-2:]
+    expect(seen == expected, f"the hooks called are {calls}: expected {expected}")
+    expect(len(calls) == before, "hooks are called after they were removed")
 
 
 @check("training")
@@ -164,12 +169,8 @@ def one_optimizer_per_parameter_can_step_inside_backward(subject: Subject) -> No
     for param in inside:
         param.register_post_accumulate_grad_hook(lambda p: inside[p].step())  # type: ignore[no-untyped-call]
     loss = model(torch.ones(3)).square().sum()
-    try:
+    with refusable("backward"):
         loss.backward()
-    except RuntimeError as error:
-        if "backward" not in str(error):
-            raise
-        raise NotApplicable(f"refuses it: {error}") from error
     torch.manual_seed(0)
     whole = _model()
     optimizer = subject.build(whole.parameters())
