@@ -63,16 +63,12 @@ class Trial:
         self.optimizer = subject.build(leaves)
 
     def set_gradients(self) -> None:
-        """Give every parameter its next gradient."""
+        """Give every parameter its next gradient, which lies in memory as it does."""
         for i, param in enumerate(self.params.values()):
-            self.set_gradient(param, i)
-
-    def set_gradient(self, param: Tensor, index: int) -> None:
-        """Give a parameter its next gradient, which lies in memory as it does."""
-        noise = normal(_plain_shape(param), 1000 * self.taken + index)
-        real = self.scale * (1 + 0.1 * noise)
-        values = torch.view_as_complex(real) if param.is_complex() else real.reshape(param.shape)
-        param.grad = torch.empty_like(param).copy_(values)
+            noise = normal(_plain_shape(param), 1000 * self.taken + i)
+            real = self.scale * (1 + 0.1 * noise)
+            values = torch.view_as_complex(real) if param.is_complex() else real
+            param.grad = torch.empty_like(param).copy_(values.reshape(param.shape))
 
     def take(self) -> None:
         """Take a step with the gradients that are there."""
