@@ -76,7 +76,7 @@ def check_state(optimizer: Optimizer, state_dict: StateDict, needed: Sequence[st
                 f"state 'step' {saved.name} is {step!r}: expected a finite number >= 0"
             )
         shape = tuple(saved.param.shape)
-        for key in needed:
+        for key in dict.fromkeys((*needed, *_buffers(saved.state))):
             value = saved.state[key]
             if not isinstance(value, Tensor) or value.layout is not torch.strided:
                 raise ValueError(
