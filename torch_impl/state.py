@@ -11,7 +11,6 @@ from .batches import buffer_dtype
 from .schedules import MEASURED_STEPS, SIZES
 from .sharding import divided_like, is_distributed
 
-
 _LARGEST_STEP = torch.finfo(torch.float32).max
 
 
