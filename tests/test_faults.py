@@ -206,6 +206,7 @@ STATES: list[tuple[str, Callable[..., Any], str, str]] = [
     ("wrong dtype", torch.optim.AdamW, SILENT_DAMAGE, "does not go on as before"),
     ("extra key", Momentum, SURVIVED, ""),
     ("older version", torch.optim.AdamW, SURVIVED, ""),
+    ("older version", Momentum, SURVIVED, ""),
     ("reordered named parameters", Momentum, SILENT_DAMAGE, "does not go on as before"),
     ("bit-flipped file", Momentum, SILENT_DAMAGE, "does not go on as before"),
 ]

@@ -4,6 +4,7 @@ import copy
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import chdir
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -142,8 +143,8 @@ def _flipped_bit(state: State, files: Files) -> State:
     """Flip a bit of the exponent of one number in a file."""
     own, key = _buffer(state)
     written = own[key].flatten()[-4:].view(torch.uint8).numpy().tobytes()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "state.pt")
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):  # which errors need not name
+        path = Path("state.pt")
         files.save(state, path)
         content = bytearray(path.read_bytes())
         content[content.index(written) + len(written) - 1] ^= 1 << 2
