@@ -22,6 +22,7 @@ from .nonfinite import (
     named_parameters,
     results_found,
 )
+from .pieces import Room
 from .refusals import refuse_flattened, refuse_partitioned
 from .sharding import is_distributed
 from .snapshot import Snapshot
@@ -43,6 +44,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
         self._skips = Skips()
         self._seen = Rows()
         self._kernels: Kernels | None = None
+        self._room = Room()
         super().__init__(params, defaults)
 
     @overload
@@ -304,6 +306,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
         self.__dict__.setdefault("_skips", Skips())
         self._seen = Rows()
         self._kernels = None
+        self._room = Room()
         for name, parameter in inspect.signature(type(self)).parameters.items():
             if name not in {"params", "generator"}:
                 self.defaults.setdefault(name, parameter.default)

@@ -208,7 +208,7 @@ class Gravity(FirstOrderOptimizer):
             self._fused().take_gravity_steps(self._work(), self._scaling())
             return
         if pieces.fit(self.param_groups):
-            pieces.take_gravity_steps(self._work())
+            pieces.take_gravity_steps(self._work(), self._room)
             return
         divided = parameters_by_sharding(self._parameters())
         waiting: list[Batch] = []

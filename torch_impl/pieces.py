@@ -1,8 +1,7 @@
 """Steps of large tensors on the CPU: a piece that its caches hold goes through the whole step.
 
-Memory is read as often as by a kernel, and none is taken that grows with the parameters. Notation:
-p the parameter, g its gradient, m and v the moments, t the step; û = m/(√v + ε·b), b = √(1 − β₂ᵗ),
-of which the proposed update is the b·η/(1 − β₁ᵗ)-fold.
+The proposed update is torch's own fused step from 0. Notation: p the parameter, g its gradient,
+m and v the moments, u the proposed update, c the speed limit.
 """
 
 import math
@@ -21,8 +20,11 @@ from .limit import RELATIVE_FLOOR, round_toward_zero
 from .schedules import following, is_auto
 from .sharding import is_distributed
 
-PIECE = 2**17
+PIECE = 2**18
 """Entries that are stepped together."""
+
+FEW = 2**17
+"""Entries of all tensors up to which the caches hold them as they are."""
 
 SPAN = 2**11
 """Entries whose squares are added up in binary32."""
@@ -33,11 +35,14 @@ LEAST = 2**13
 _NARROW, _WIDE = 1e-25, 1e35
 """Between these binary32 has lost no square that counts, and no sum."""
 
+_LOW, _HIGH, _FAST = 1e-9, 1e9, 1e10
+"""Between the first two is a limit c with (10¹⁰·c)² in binary32, where 10¹⁰·c is limited to c."""
+
 
 def fit(groups: Sequence[dict[str, Any]]) -> bool:
     """Whether a step of these groups is one in pieces: float32 on the CPU, and nothing special."""
     sizes = [param.numel() for group in groups for param in group["params"]]
-    if sum(sizes) <= PIECE or sum(sizes) < LEAST * len(sizes) or torch.compiler.is_compiling():
+    if sum(sizes) <= FEW or sum(sizes) < LEAST * len(sizes) or torch.compiler.is_compiling():
         return False
     return all(map(_fits, groups))
 
@@ -62,20 +67,17 @@ class Tensors(NamedTuple):
     param: Tensor
     grad: Tensor
     state: list[Tensor]
-    step: float
+    counter: Tensor
+
+    @property
+    def step(self) -> float:
+        """The number of the step."""
+        return float(self.counter)
 
     def pieces(self) -> list["Tensors"]:
         """Return its pieces; of no entries there is none."""
-        ends = range(0, len(self.param), PIECE)
-        return [
-            Tensors(
-                self.param[low : low + PIECE],
-                self.grad[low : low + PIECE],
-                [buffer[low : low + PIECE] for buffer in self.state],
-                self.step,
-            )
-            for low in ends
-        ]
+        rows = zip(*map(_split, (self.param, self.grad, *self.state)), strict=True)
+        return [Tensors(param, grad, state, self.counter) for param, grad, *state in rows]
 
 
 def _each(work: Work) -> Iterator[Tensors]:
@@ -83,8 +85,14 @@ def _each(work: Work) -> Iterator[Tensors]:
     for param, grad, step, *state in zip(
         work.params, work.grads, work.steps, *work.buffers, strict=True
     ):
-        count = float(step.add_(1))
-        yield Tensors(_flat(param), _flat(grad), [_flat(x) for x in state], count)
+        yield Tensors(_flat(param), _flat(grad), [_flat(x) for x in state], step.add_(1))
+
+
+def _split(x: Tensor) -> Sequence[Tensor]:
+    """Return what pieces have of an array."""
+    if len(x) <= PIECE:
+        return [x] if len(x) else []
+    return torch.split(x, PIECE)
 
 
 def _flat(tensor: Tensor) -> Tensor:
@@ -93,15 +101,34 @@ def _flat(tensor: Tensor) -> Tensor:
 
 
 class Room:
-    """What pieces of some tensors are computed in."""
+    """What pieces of some tensors are computed in, and proposals that wait for their norm.
 
-    def __init__(self, works: Sequence[Work]) -> None:
-        sizes = [entries(param) for work in works for param in work.params]
-        self._rows = torch.empty(3, min(PIECE, max(sizes, default=0)))
+    It is kept from step to step: where memory is new, its first use takes longer than a step.
+    """
+
+    def __init__(self) -> None:
+        self._rows, self._waiting = torch.empty(4, 0), torch.empty(0)
+
+    def hold(self, works: Sequence[Work], waiting: int = 0) -> None:
+        """Have room for the pieces of some tensors, and for so many entries that wait."""
+        size = min(PIECE, max((entries(param) for w in works for param in w.params), default=0))
+        if self._rows.shape[1] < size:
+            self._rows = torch.empty(4, size)
+            self._rows[3] = 1
+        if len(self._waiting) < waiting:
+            self._waiting = torch.empty(waiting)
 
     def row(self, number: int, like: Tensor) -> Tensor:
         """Return one of three rows, as long as a piece."""
         return self._rows[number, : len(like)]
+
+    def ones(self, like: Tensor) -> Tensor:
+        """Return as many ones."""
+        return self._rows[3, : len(like)]
+
+    def waiting(self, sizes: Sequence[int]) -> Sequence[Tensor]:
+        """Return tensors of these sizes."""
+        return torch.split(self._waiting[: sum(sizes)], list(sizes))
 
 
 class AdamStep:
@@ -130,118 +157,121 @@ class AdamStep:
             self.limit = float(following(self.limit, self.lr, group["speed_reference_lr"]))
         self.tensors = list(_each(work))
 
-    def rate(self, tensors: Tensors) -> float:
-        """Return what û is to be multiplied with to be the proposed update."""
-        return float(self.lr / (1 - self.beta1**tensors.step) * self._root(tensors))
+    @property
+    def alone(self) -> bool:
+        """Whether each entry is limited by itself, or none is."""
+        return self.mode == "per_component" or math.isinf(self.limit)
 
     def limit_of(self, tensors: Tensors) -> float:
         """Return c."""
         warmup = self.group["speed_warmup_steps"] if self.group["adaptive_speed"] else 0
         return self.limit * (min(1.0, tensors.step / warmup) if warmup > 0 else 1.0)
 
-    def _root(self, tensors: Tensors) -> float:
-        return float((1 - self.beta2**tensors.step) ** 0.5)
+    def propose(self, piece: Tensors, opposite: Tensor) -> None:
+        """Advance the moments of a piece and store −u: a step of torch's Adam from 0."""
+        direction = _with_square(_direction(piece, self.group, self.penalty, self.room), self.room)
+        first, second, *largest = piece.state
+        torch._fused_adam_(
+            [opposite.zero_()],
+            [direction],
+            [first],
+            [second],
+            largest,
+            [piece.counter],
+            amsgrad=bool(largest),
+            lr=self.lr,
+            beta1=self.beta1,
+            beta2=self.beta2,
+            weight_decay=0.0,
+            eps=self.group["eps"],
+            maximize=False,
+        )
 
-    def _denominator(self, piece: Tensors) -> Tensor:
-        """Return √v + ε·b."""
-        result = self.room.row(0, piece.param)
-        torch.sqrt(piece.state[-1], out=result)
-        return result.add_(self.group["eps"] * self._root(piece))
-
-    def advance(self, piece: Tensors) -> None:
-        """Advance the moments of a piece."""
-        direction = _direction(piece, self.group, self.penalty, self.room)
-        largest = largest_with_square(direction.dtype)
-        if not torch.dot(direction, direction).item() < largest**2 / 2:  # NaN is not either
-            nothing = torch.mul(direction, 0, out=self.room.row(1, direction))
-            direction = torch.clamp(direction, -largest, largest, out=self.room.row(0, direction))
-            direction.add_(nothing)  # 0·∞ was NaN: what is not finite stays so
-        first, second, *most = piece.state
-        first.lerp_(direction, 1 - self.beta1)
-        second.mul_(self.beta2).addcmul_(direction, direction, value=1 - self.beta2)
-        if most:
-            torch.maximum(most[0], second, out=most[0])
-
-    def measure(self, tensors: Tensors, *, weighed: bool) -> tuple[float, float]:
-        """Advance a tensor and return Σu², and Σθ² if it is weighed."""
+    def measure(self, tensors: Tensors, opposite: Tensor, *, weighed: bool) -> tuple[float, float]:
+        """Store a tensor's −u and return Σu², and Σθ² if it is weighed."""
         square = theta = 0.0
-        for piece in tensors.pieces():
-            self.advance(piece)
-            proposed = self._denominator(piece)
-            torch.div(piece.state[0], proposed, out=proposed)
-            square += _square(proposed)
+        for piece, part in zip(tensors.pieces(), _split(opposite), strict=True):
+            self.propose(piece, part)
+            square += _square(part)
             theta += _square(piece.param) if weighed else 0.0
-        return self.rate(tensors) ** 2 * square, theta
+        return square, theta
 
-    def finish(self, tensors: Tensors, square: float, theta: float, count: float) -> None:
+    def finish(
+        self, tensors: Tensors, opposite: Tensor, square: float, theta: float, count: float
+    ) -> None:
         """Apply the update of a tensor in a block with these sums and so many entries."""
-        limit, rate = self.limit_of(tensors), self.rate(tensors)
-        factor = rate
+        limit, gain = self.limit_of(tensors), 1.0
         if not math.isinf(limit):
             norm, unit = math.sqrt(square), limit
             if self.unit != "norm":
                 norm /= math.sqrt(max(count, 1))
             if self.unit == "relative":
                 unit *= max(math.sqrt(theta / max(count, 1)), RELATIVE_FLOOR)
-            factor = rate * _gain(self.law, norm, unit)
-        for piece in reversed(tensors.pieces()):  # the last is still in the cache
-            self._apply(piece, factor, stopped=limit == 0)
-
-    def _apply(self, piece: Tensors, factor: float, *, stopped: bool) -> None:
-        """Write p − (factor·û + decay·p)."""
-        param, applied = piece.param, self.room.row(1, piece.param)
-        if self.decay == 0 and not stopped:
-            param.addcdiv_(piece.state[0], self._denominator(piece), value=-factor)
-            return
-        torch.mul(param, self.decay, out=applied)
-        if not stopped:
-            applied.addcdiv_(piece.state[0], self._denominator(piece), value=factor)
-        param.sub_(applied)
+            gain = _gain(self.law, norm, unit)
+        parts = zip(tensors.pieces(), _split(opposite), strict=True)
+        for piece, part in reversed(list(parts)):  # the last is still in the cache
+            self._apply(piece, part.zero_() if limit == 0 else part.mul_(gain))
 
     def limit_entries(self, tensors: Tensors) -> None:
         """Take the whole step of a tensor whose entries are limited by themselves."""
-        limit, rate = self.limit_of(tensors), self.rate(tensors)
-        narrow = torch.tensor(round_toward_zero(limit, torch.float32) if limit < math.inf else 1.0)
+        limit = self.limit_of(tensors)
         for piece in tensors.pieces():
-            self.advance(piece)
-            if limit in {0.0, math.inf}:
-                self._apply(piece, rate, stopped=limit == 0)
-                continue
-            proposed = self._denominator(piece)
-            torch.div(piece.state[0], proposed, out=proposed).mul_(rate)
-            c = narrow
-            if self.unit == "relative":
-                c = piece.param.abs().clamp_(min=RELATIVE_FLOOR).mul_(narrow)
-            applied = self.law.limit_entries(proposed, c)
-            if self.decay != 0:
-                applied = applied.add_(piece.param, alpha=self.decay)
-            piece.param.sub_(applied)
+            opposite = self.room.row(0, piece.param)
+            self.propose(piece, opposite)
+            if limit == 0:
+                opposite.zero_()
+            elif limit < math.inf:
+                opposite = self._limited(piece, opposite, round_toward_zero(limit, torch.float32))
+            self._apply(piece, opposite)
+
+    def _limited(self, piece: Tensors, opposite: Tensor, c: float) -> Tensor:
+        """Return −u with every entry limited by itself; exactly at most c, and at most |u|."""
+        if self.law.key == "smooth_sqrt" and self.unit != "relative" and _LOW < c < _HIGH:
+            opposite.clamp_(-_FAST * c, _FAST * c)
+            root, ones = self.room.row(1, opposite), self.room.ones(opposite)
+            torch.addcmul(ones, opposite, opposite, value=c**-2, out=root).sqrt_()  # at least 1
+            return opposite.div_(root).clamp_(-c, c)
+        limit = torch.tensor(c)
+        if self.unit == "relative":
+            limit = piece.param.abs().clamp_(min=RELATIVE_FLOOR).mul_(limit)
+        return self.law.limit_entries(opposite, limit)
+
+    def _apply(self, piece: Tensors, opposite: Tensor) -> None:
+        """Add the opposite of the update, and of the decay, to a piece."""
+        if self.decay != 0:
+            opposite.add_(piece.param, alpha=-self.decay)
+        piece.param.add_(opposite)
 
 
-def take_adam_steps(works: Sequence[Work], *, decoupled: bool) -> None:
+def take_adam_steps(works: Sequence[Work], room: Room, *, decoupled: bool) -> None:
     """Take the step of every group, those whose blocks are the model with one norm."""
-    room = Room(works)
     steps = [AdamStep(work, room, decoupled=decoupled) for work in works]
-    together = [step for step in steps if step.mode == "global"]
-    for step in steps:
-        for tensors in step.tensors if step.mode != "global" else ():
-            if step.mode == "per_component" or math.isinf(step.limit):
-                step.limit_entries(tensors)
-            else:
-                sums = step.measure(tensors, weighed=step.unit == "relative")
-                step.finish(tensors, *sums, len(tensors.param))
-    weighed = any(step.unit == "relative" for step in together)
-    parts = [step.measure(each, weighed=weighed) for step in together for each in step.tensors]
+    together = [(step, x) for step in steps if step.mode == "global" for x in step.tensors]
+    apart = [(step, x) for step in steps if step.mode != "global" for x in step.tensors]
+    sizes = [len(tensors.param) for _, tensors in together]
+    largest = max((len(x.param) for step, x in apart if not step.alone), default=0)
+    room.hold(works, max(largest, sum(sizes)))
+    for step, tensors in apart:
+        if step.alone:
+            step.limit_entries(tensors)
+            continue
+        (opposite,) = room.waiting([len(tensors.param)])
+        sums = step.measure(tensors, opposite, weighed=step.unit == "relative")
+        step.finish(tensors, opposite, *sums, len(tensors.param))
+    opposites = room.waiting(sizes)
+    weighed = any(step.unit == "relative" for step, _ in together)
+    parts = [
+        step.measure(tensors, opposite, weighed=weighed)
+        for (step, tensors), opposite in zip(together, opposites, strict=True)
+    ]
     square, theta = (math.fsum(part[i] for part in parts) for i in range(2))
-    count = sum(len(each.param) for step in together for each in step.tensors)
-    for step in together:
-        for each in step.tensors:
-            step.finish(each, square, theta, count)
+    for (step, tensors), opposite in zip(together, opposites, strict=True):
+        step.finish(tensors, opposite, square, theta, sum(sizes))
 
 
-def take_gravity_steps(works: Sequence[Work]) -> None:
+def take_gravity_steps(works: Sequence[Work], room: Room) -> None:
     """Take the step of every group of Gravity, as its module describes it."""
-    room = Room(works)
+    room.hold(works)
     for work in works:
         for tensors in _each(work):
             _take_gravity_step(tensors, work.group, room)
@@ -281,19 +311,30 @@ def _direction(piece: Tensors, group: dict[str, Any], penalty: float, room: Room
     return direction
 
 
+def _with_square(direction: Tensor, room: Room) -> Tensor:
+    """Return a direction whose finite entries have a finite square: itself, or a copy."""
+    largest = largest_with_square(direction.dtype)
+    if torch.dot(direction, direction).item() < largest**2 / 2:  # NaN is not
+        return direction
+    nothing = torch.mul(direction, 0, out=room.row(1, direction))  # but NaN of what is not finite
+    return torch.clamp(direction, -largest, largest, out=room.row(2, direction)).add_(nothing)
+
+
 def _gain(law: Law, norm: float, limit: float) -> float:
     """Return φ(‖u‖/c); where c is 0 nothing asks for it."""
-    one = torch.ones((), dtype=torch.float64)
-    ratio = torch.tensor(norm, dtype=torch.float64) / (limit or 1.0)
-    return float(law.factors(ratio, one, one))
+    ratio, one = norm / (limit or 1.0), torch.ones((), dtype=torch.float64)
+    if ratio < 1:
+        return float(law.below(one, ratio * one))
+    return float(law.above(one, one / ratio)) / ratio
 
 
 def _square(x: Tensor) -> float:
     """Return Σx²."""
     whole = len(x) // SPAN * SPAN
-    spans = torch.linalg.vector_norm(x[:whole].view(whole // SPAN, SPAN), dim=1).to(torch.float64)
-    rest = torch.linalg.vector_norm(x[whole:], dtype=torch.float64)
-    square = float(spans.square().sum() + rest.square())
+    spans = torch.linalg.vector_norm(x[:whole].view(-1, SPAN), dim=1).to(torch.float64)
+    square = torch.dot(spans, spans).item()
+    if whole < len(x):
+        square += torch.linalg.vector_norm(x[whole:], dtype=torch.float64).item() ** 2
     if not _NARROW < square < _WIDE:
-        square = float(torch.linalg.vector_norm(x, dtype=torch.float64).square())
+        square = torch.linalg.vector_norm(x, dtype=torch.float64).item() ** 2
     return square

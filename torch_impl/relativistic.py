@@ -273,12 +273,12 @@ class RelativisticAdam(FirstOrderOptimizer):
     def _advance(self) -> None:
         if any(group["relativistic_mode"] == "global" for group in self.param_groups):
             refuse_a_part_of_the_model()
+        decoupled = self._decoupled_weight_decay
         if self._is_fused():
-            decoupled = self._decoupled_weight_decay
             self._fused().take_adam_steps(self._work(), self._scaling(), decoupled=decoupled)
             return
         if pieces.fit(self.param_groups):
-            pieces.take_adam_steps(self._work(), decoupled=self._decoupled_weight_decay)
+            pieces.take_adam_steps(self._work(), self._room, decoupled=decoupled)
             return
         measures = any(map(self._is_measuring, self.param_groups))
         limiters = {

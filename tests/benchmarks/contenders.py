@@ -44,6 +44,18 @@ def stepping(make: Make, gradients: Sequence[Tensor]) -> Contender:
     return Contender(prepare, run)
 
 
+def resuming(make: Make, gradients: Sequence[Tensor]) -> Contender:
+    """Return the step of an optimizer that has loaded its state, and kept nothing else."""
+    params = [torch.zeros_like(gradient).requires_grad_() for gradient in gradients]
+    first = make(params)
+    for param, gradient in zip(params, gradients, strict=True):
+        param.grad = gradient.clone()
+    first.step()
+    optimizer = make(params)
+    optimizer.load_state_dict(first.state_dict())
+    return Contender(lambda: None, optimizer.step)
+
+
 def copying(entries: int, device: str) -> Contender:
     """Return the copy of a float32 tensor, which moves 8 bytes per entry."""
     source = torch.ones(entries, device=device)
@@ -88,6 +100,7 @@ def memory_peak(contender: Contender, device: str) -> int:
 
     On CUDA those of torch's allocator. On the CPU those of the tensors that torch makes or, where
     it is more (what other libraries allocate), of the process's resident memory from `PAGES` on.
+    What a first run keeps is counted.
     """
     contender.prepare()
     if device == "cuda":
@@ -97,12 +110,12 @@ def memory_peak(contender: Contender, device: str) -> int:
         contender.run()
         torch.cuda.synchronize()
         return int(torch.cuda.max_memory_allocated()) - before
+    with LiveBytes() as memory:  # which takes memory itself
+        contender.run()
+    contender.prepare()
     before = _highest_resident(reset=True)
     contender.run()
     resident = _highest_resident() - before
-    contender.prepare()
-    with LiveBytes() as memory:  # which takes memory itself
-        contender.run()
     return max(int(memory.peak), resident if resident >= PAGES else 0)
 
 

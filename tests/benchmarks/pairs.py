@@ -12,7 +12,6 @@ from torch.optim import Optimizer
 from torch_impl import Gravity, RelativisticAdamW, limit_speed
 
 from .contenders import Make
-from .floors import InCache
 
 
 class Pair(NamedTuple):
@@ -88,11 +87,6 @@ STEPS: Mapping[str, Pair] = {
     "AdamW, foreach": _over_fused(_torch("AdamW", foreach=True)),
 }
 """Steps over those of the fastest AdamW."""
-
-IN_CACHE: Mapping[str, Pair] = {
-    "operations of per_param, foreach, in the cache": _over_fused(InCache)
-}
-"""What the CPU's operations take where memory takes nothing."""
 
 SCALING: Mapping[str, Pair] = {
     name: pair for name, pair in STEPS.items() if pair.floor and "global" not in name

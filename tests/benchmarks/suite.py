@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from .contenders import copying, memory_peak, random_gradients, stepping
+from .contenders import copying, memory_peak, random_gradients, resuming, stepping
 from .models import LARGE, LINE, MEDIUM, SMALL, Model
-from .pairs import COSTS, IN_CACHE, PEERS, SCALING, STEPS, Pair
+from .pairs import COSTS, PEERS, SCALING, STEPS, Pair
 from .side_by_side import Repeat, SideBySide, judge, repeat
 from .startup import Start, measure_start, starts
 
@@ -50,7 +50,7 @@ def tables(device: str) -> Mapping[str, Table]:
             "startup": Table(starts(device), process, 1, 3),
         }
     return {
-        "steps": Table({**STEPS, **IN_CACHE}, models, 1.5, 7),
+        "steps": Table(STEPS, models, 1.5, 7),
         "peers": Table(PEERS, models, 1, 5),
         "scaling": Table(SCALING, LINE[device], 1, 3),
         "costs": Table(COSTS, MEDIUM, 0.7, 5),
@@ -112,5 +112,6 @@ def measure_steps(
     found = judge(side, budget=budget, fewest=fewest, timed=timed)
     if "copy" in contenders:
         found |= {"floor": pair.floor, "copy": 8 * COPIED[device] / found["seconds"]["copy"]}
-    peak = memory_peak(contenders["variant"], device)
+    contenders.clear()
+    peak = memory_peak(resuming(pair.variant, gradients), device)
     return found | {"entries": entries, "memory": peak / (4 * entries)}
