@@ -72,6 +72,11 @@ fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz
 	$(BIN)/python -m paper.readme
 
+# Do the tests fail when the sources are changed? Hours; one target: make mutants MUTATED=proofs.
+mutants: $(READY)
+	$(BIN)/python -m tests.mutants $(MUTATED)
+	$(BIN)/python -m paper.readme
+
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

@@ -1,0 +1,234 @@
+"""Mutation testing: ``python -m tests.mutants [target …]``.
+
+mutmut changes one thing at a time in a copy of the tree, build/mutants/<target>, and runs the tests
+that reach it. It goes on where it was cut off, and with what has changed since. What survives, or
+is run by no test but when its module is imported, is tried again in a process of its own, where the
+change is there from the start. Results go to paper/results/mutants.json.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+
+from analysis.files import write_atomically
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "build" / "mutants"
+RESULTS = ROOT / "paper" / "results" / "mutants.json"
+REASONS = Path(__file__).with_name("mutants.toml")
+COPIED = ("reference", "torch_impl", "analysis", "proofs", "paper", "tests", "docs")
+FILES = ("README.md", "Makefile", "constraints.txt", "requirements.lock", "pyproject.toml")
+
+KILLED, TIMEOUT = (1, 3), (24, -24, 152, 255, 36)
+"""Exit codes of mutmut's workers."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is mutated.
+
+    Attributes
+    ----------
+    files
+        The sources, as patterns.
+    tests
+        The tests that are run, fast ones.
+    anew
+        Those of them that are run in a process of its own for what survives.
+    """
+
+    files: Sequence[str]
+    tests: Sequence[str]
+    anew: Sequence[str]
+
+
+def _named(*names: str) -> list[str]:
+    return [f"tests/test_{name}.py" for name in names]
+
+
+TARGETS: Mapping[str, Target] = {
+    "reference": Target(
+        ["reference/*"],
+        [
+            "reference",
+            *_named("reference_details", "laws", "claims", "limit", "reference_steps"),
+            *_named("published", "regime"),
+        ],
+        _named("reference_details", "claims", "laws"),
+    ),
+    "proofs": Target(
+        [f"proofs/{name}.py" for name in ("registry", "entry", "methods", "outcome", "check")],
+        _named("proofs", "deep_proofs"),
+        _named("proofs"),
+    ),
+    "laws": Target(
+        [f"torch_impl/{name}.py" for name in ("laws", "limit", "arguments")],
+        [
+            *_named("torch_laws", "speed_limit", "gravity", "schedules", "equivalence"),
+            "tests/contract/test_arguments.py",
+        ],
+        _named("torch_laws"),
+    ),
+}
+"""What is mutated, by name."""
+
+
+def copied(name: str) -> Path:
+    """Return a copy of the tree for a target, brought up to date."""
+    target, folder = TARGETS[name], FOLDER / name
+    for room in COPIED:
+        shutil.rmtree(folder / room, ignore_errors=True)
+        if (ROOT / room).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / room, folder / room, ignore=ignored)
+    for file in FILES:
+        shutil.copy2(ROOT / file, folder / file)
+    rooms = list(dict.fromkeys(pattern.partition("/")[0] for pattern in target.files))
+    settings = {
+        "source_paths": rooms,
+        "only_mutate": list(target.files),
+        "also_copy": [*(room for room in COPIED if room not in rooms), *FILES],
+        "pytest_add_cli_args": ["-p", "no:cacheprovider", "-n", "0", "--no-header"],
+        "pytest_add_cli_args_test_selection": list(target.tests),
+        "use_git_change_detection": False,
+        "track_dependencies": False,
+    }
+    lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
+    with (folder / "pyproject.toml").open("a", encoding="utf-8") as project:
+        project.write("\n".join(["", "[tool.mutmut]", *lines, ""]))
+    return folder
+
+
+def mutated(name: str) -> Path:
+    """Run mutmut on a target, and what survives again in processes of their own."""
+    folder = copied(name)
+    command = [sys.executable, "-m", "mutmut", "run", "--max-children", "2"]
+    subprocess.run(command, cwd=folder, check=True, env=_environment())
+    survivors = [mutant for _, mutant, code in codes(folder) if code not in KILLED + TIMEOUT]
+    with ThreadPoolExecutor(2) as pool:
+        for mutant, killed in pool.map(lambda m: (m, _killed_anew(folder, name, m)), survivors):
+            if killed:
+                _record(folder, mutant, KILLED[0])
+    return folder
+
+
+def _environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "HYPOTHESIS_PROFILE": "ci", **more}
+
+
+def _killed_anew(folder: Path, name: str, mutant: str) -> bool:
+    """Return whether a mutant fails the tests that look at what an import makes."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, *TARGETS[name].anew],
+        cwd=folder / "mutants",
+        check=False,
+        capture_output=True,
+        env=_environment(MUTANT_UNDER_TEST=mutant),
+        timeout=900,
+    )
+    return done.returncode != 0
+
+
+def _records(folder: Path) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+    """Yield each mutated file, where mutmut keeps what it knows of it, and what that is."""
+    for path in sorted((folder / "mutants").rglob("*.py.meta")):
+        file = path.relative_to(folder / "mutants").as_posix().removesuffix(".meta")
+        yield file, path, json.loads(path.read_text(encoding="utf-8"))
+
+
+def codes(folder: Path) -> Iterator[tuple[str, str, int | None]]:
+    """Yield file, mutant and exit code (None for one that was not run)."""
+    for file, _, record in _records(folder):
+        for mutant, code in record["exit_code_by_key"].items():
+            yield file, mutant, code
+
+
+def _record(folder: Path, mutant: str, code: int) -> None:
+    for _, path, record in _records(folder):
+        if mutant in record["exit_code_by_key"]:
+            record["exit_code_by_key"][mutant] = code
+            write_atomically(path, json.dumps(record))
+
+
+def change(folder: Path, file: str, mutant: str) -> list[str]:
+    """Return the lines that a mutant takes away and puts there."""
+    with contextlib.chdir(folder):
+        lines = get_diff_for_mutant(mutant, path=file).splitlines()[2:]
+    return [re.sub(r"\s+", " ", line) for line in lines if re.match(r"[+-]", line)]
+
+
+def report(name: str, folder: Path) -> dict[str, Any]:
+    """Return the counts of a target by file, and its survivors with the reasons for each."""
+    reasons = tomllib.loads(REASONS.read_text(encoding="utf-8"))["survivor"]
+    files: dict[str, Counter[str]] = {}
+    survivors = []
+    for file, mutant, code in codes(folder):
+        if code in KILLED + TIMEOUT:
+            outcome = "killed" if code in KILLED else "timeouts"
+        else:
+            outcome = "not run" if code is None else "survived"
+        files.setdefault(file, Counter())[outcome] += 1
+        if outcome == "survived":
+            function = re.sub(r"^x_|^xǁ|__mutmut_\d+$", "", mutant.rpartition(".")[2])
+            lines = change(folder, file, mutant)
+            survivors.append(
+                {
+                    "file": file,
+                    "function": function.replace("ǁ", "."),
+                    "change": lines,
+                    "reason": reason_for(reasons, file, function.replace("ǁ", "."), lines),
+                }
+            )
+    return {"tests": list(TARGETS[name].tests), "files": files, "survivors": survivors}
+
+
+def reason_for(
+    reasons: Sequence[Mapping[str, str]], file: str, function: str, lines: Sequence[str]
+) -> str:
+    """Return why a survivor is left: of the first entry that knows it; empty for none."""
+    for entry in reasons:
+        known = re.fullmatch(entry["in"], f"{file}:{function}")
+        if known and re.search(entry["change"], "\n".join(lines)):
+            return entry["reason"]
+    return ""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Mutate targets and write the results; return how many survivors have no reason."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("target", nargs="*", choices=[*TARGETS, []], help="all by default")
+    parser.add_argument("--report", action="store_true", help="only write what there is")
+    given = parser.parse_args(arguments)
+    found = {}
+    if RESULTS.exists():
+        found = json.loads(RESULTS.read_text(encoding="utf-8"))["targets"]
+    for name in given.target or TARGETS:
+        folder = FOLDER / name if given.report else mutated(name)
+        found[name] = report(name, folder)
+    versions = {"python": platform.python_version(), "mutmut": version("mutmut")}
+    record = {"versions": versions, "targets": found}
+    write_atomically(RESULTS, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    left = [row for target in found.values() for row in target["survivors"] if not row["reason"]]
+    sys.stdout.write(f"{len(left)} survivors without a reason; written: {RESULTS}\n")
+    return len(left)
+
+
+if __name__ == "__main__":
+    sys.exit(min(1, main(sys.argv[1:])))
