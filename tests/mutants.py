@@ -171,7 +171,8 @@ def change(folder: Path, file: str, mutant: str) -> list[str]:
     """Return the lines that a mutant takes away and puts there."""
     with contextlib.chdir(folder):
         lines = get_diff_for_mutant(mutant, path=file).splitlines()[2:]
-    return [re.sub(r"\s+", " ", line) for line in lines if re.match(r"[+-]", line)]
+    changed = [re.sub(r"\s+", " ", line) for line in lines if re.match(r"[+-]", line)]
+    return [line for line in changed if "__mutmut_" not in line] or changed
 
 
 def report(name: str, folder: Path) -> dict[str, Any]:
