@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from reference import (
+    GRAVITY_CLAIMS,
     LAWS,
     AdamState,
     GravityState,
@@ -358,3 +359,35 @@ def test_numbers_of_any_real_kind_become_binary64() -> None:
         assert after.dtype == np.float64
     with pytest.raises(ValueError, match=r"^params\[0\] has dtype bool: expected real numbers$"):
         relativistic_adam_step([[True]], [[1.0]])
+
+
+def test_an_excess_is_zero_where_a_claim_is_tight() -> None:
+    """One entry g = G: ⟨ζ, g⟩ is g²/(1 + g⁴), and at G = 1 |ζ| is 1/(2G)."""
+    for g in (0.5, 1.0, 2.0):
+        descends = GRAVITY_CLAIMS["descends"].property.excess
+        assert descends([g]) == pytest.approx(0, abs=1e-15)
+    assert GRAVITY_CLAIMS["zeta_below_half_inverse_max"].property.excess([1.0]) == 0
+    assert GRAVITY_CLAIMS["zeta_below_half_inverse_m_as_coded"].property.excess([1.0]) == 0
+    order = GRAVITY_CLAIMS["order_preserving"].property.excess
+    assert order([1.0, 3.0]) == pytest.approx(1 / 10 - 3 / 82, rel=1e-14)
+    assert order([0.1, 0.2]) == 0
+
+
+def test_a_jump_and_a_kink_are_measured_at_the_scale_of_the_ratio() -> None:
+    law = LAWS["newtonian"]
+    jump, kink = (law.claims[name].property.excess for name in ("continuous", "differentiable"))
+    for ratio in (0.25, 1.0, 8.0):
+        scale = max(1.0, ratio)
+        allowed = 2.0**-20 * scale
+        assert jump(law, ratio) == (2 * 2.0**-40 * scale - allowed) / max(1.0, allowed)
+        assert kink(law, ratio) == pytest.approx(-0.01, abs=1e-9)
+
+
+def test_the_excess_of_a_law_is_that_of_its_speeds() -> None:
+    law = LAWS["newtonian"]
+    monotone, expansion = (
+        law.claims[name].property.excess for name in ("monotone", "nonexpansive")
+    )
+    assert monotone(law, (4.0, 8.0)) == -0.5
+    assert expansion(law, (4.0, 8.0)) == 0
+    assert expansion(law, (0.0, 0.0)) == 0
