@@ -16,9 +16,23 @@ INDUCTOR = "what_inductor_generates_gives_the_results_of_eager"
 INSIDE_BACKWARD = "one_optimizer_per_parameter_can_step_inside_backward"
 
 
+OF_EVERY_LAW = {
+    INSIDE_BACKWARD,
+    "a_saved_state_continues_bit_for_bit",
+    "a_step_at_rate_zero_without_gradients_changes_nothing",
+}
+"""Checks of state and training that are not run on one variant of each mode alone."""
+
+
+def of_each_mode(check: Check) -> bool:
+    """Whether one law of each mode says enough: it takes long, or the law is not its matter."""
+    around = check.topic in {"state", "training"} and check.name not in OF_EVERY_LAW
+    return around or check.name == INDUCTOR
+
+
 def variants(case: Case, check: Check) -> Iterator[tuple[str, Options]]:
     """Yield the variants a check applies to, with a limit that moves where it is compiled."""
-    for name in case.costly if check.name == INDUCTOR else case.variants:
+    for name in case.costly if of_each_mode(check) else case.variants:
         options = case.variants[name]
         refused = options.get("relativistic_mode") == "global"
         if check.topic == "torch.compile" and case.per_group:
