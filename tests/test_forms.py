@@ -14,6 +14,7 @@ from analysis.forms import POSITIVE, check_form, read_json, read_toml
 from tests.fuzz.targets import same, trained
 from torch_impl import (
     CheckpointError,
+    Gravity,
     RelativisticAdam,
     limit_speed,
     load_checkpoint,
@@ -161,3 +162,25 @@ def test_a_whole_file_that_torch_does_not_read_is_no_checkpoint(tmp_path: Path) 
     file.write_bytes(content + hashlib.sha256(content).digest() + end)
     with pytest.raises(CheckpointError, match=r"a\.pt is whole, but torch\.load does not read it"):
         load_checkpoint(file)
+
+
+@pytest.mark.parametrize("foreach", [False, True])
+@pytest.mark.parametrize(
+    ("cls", "names"),
+    [
+        (RelativisticAdam, ("lr", "eps", "speed_limit", "weight_decay")),
+        (Gravity, ("lr", "weight_decay")),
+    ],
+)
+def test_whole_numbers_of_more_than_64_bits_are_numbers(
+    cls: Any, names: tuple[str, ...], foreach: bool
+) -> None:
+    for name in names:
+        steps = []
+        for value in (2**65, 2.0**65):
+            leaf = torch.nn.Parameter(torch.ones(3))
+            leaf.grad = torch.ones(3)
+            options = {"alpha": 0.0} if cls is Gravity else {}
+            cls([leaf], foreach=foreach, **{**options, name: value}).step()
+            steps.append(leaf.detach())
+        assert torch.equal(*steps)

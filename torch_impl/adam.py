@@ -28,7 +28,7 @@ def propose_adam(batch: Batch) -> list[Tensor]:
         batch.write("max_exp_avg_sq", v)
     updates = arithmetic.roots(v)
     updates = arithmetic.div(updates, [(1 - beta2**step) ** 0.5 for step in batch.steps])
-    updates = arithmetic.add_number(updates, batch.group["eps"])
+    updates = arithmetic.add_number(updates, batch.number("eps"))
     updates = arithmetic.reciprocal(updates)
     updates = arithmetic.mul(updates, m)
     return arithmetic.mul(updates, [lr / (1 - beta1**step) for step in batch.steps])

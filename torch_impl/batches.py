@@ -79,9 +79,12 @@ class Batch:
         return self.as_scalar(self.group[name])
 
     def as_scalar(self, value: Scalar) -> Scalar:
-        """Return a number, or a float64 tensor without dimensions that goes with the batch's."""
+        """Return a number, or a float64 tensor without dimensions that goes with the batch's.
+
+        Tensors do not take whole numbers of more than 64 bits.
+        """
         if not isinstance(value, Tensor):
-            return value
+            return float(value)
         value = value.reshape(()).to(torch.float64)
         return value if value.is_cpu else moved(value, self.device)
 
