@@ -27,27 +27,14 @@ def every_class(control_fails: str | None = None) -> pytest.MarkDecorator:
     )
 
 
-def everyone(control_fails: str | None = None, costly: bool = False) -> pytest.MarkDecorator:
-    """Run a test with every variant of every optimizer, and with the control.
-
-    Parameters
-    ----------
-    control_fails
-        Why the control is expected to fail.
-    costly
-        Whether to run a case's `costly` variants only.
-    """
+def everyone() -> pytest.MarkDecorator:
+    """Run a test with every variant of every optimizer, and with the control."""
     return pytest.mark.parametrize(
         ("case", "options"),
         [
-            pytest.param(
-                case,
-                case.variants[variant],
-                id=f"{name}-{variant}",
-                marks=_failing(name, control_fails),
-            )
+            pytest.param(case, options, id=f"{name}-{variant}")
             for name, case in SUBJECTS.items()
-            for variant in (case.costly if costly else case.variants)
+            for variant, options in case.variants.items()
         ],
     )
 
