@@ -18,12 +18,15 @@ import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import hypothesis.extra.numpy  # noqa: F401  # as torch: that the processes need not import them
+import pytest
+import torch  # noqa: F401
 from mutmut.mutation.diff_apply import get_diff_for_mutant
 
 from analysis.files import write_atomically
@@ -70,7 +73,7 @@ TARGETS: Mapping[str, Target] = {
             *_named("reference_details", "laws", "claims", "limit", "reference_steps"),
             *_named("published", "regime"),
         ],
-        _named("reference_details", "claims", "laws"),
+        _named("reference_details"),
     ),
     "proofs": Target(
         [f"proofs/{name}.py" for name in ("registry", "entry", "methods", "outcome", "check")],
@@ -121,9 +124,10 @@ def mutated(name: str) -> Path:
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", "2"]
     subprocess.run(command, cwd=folder, check=True, env=_environment())
     survivors = [mutant for _, mutant, code in codes(folder) if code not in KILLED + TIMEOUT]
-    with ThreadPoolExecutor(2) as pool:
-        for mutant, killed in pool.map(lambda m: (m, _killed_anew(folder, name, m)), survivors):
-            if killed:
+    tasks = [(folder, name, mutant) for mutant in survivors]
+    with get_context("fork").Pool(2, maxtasksperchild=1) as pool:
+        for mutant, dies in zip(survivors, pool.imap(_dies_anew, tasks), strict=True):
+            if dies:
                 _record(folder, mutant, KILLED[0])
     return folder
 
@@ -132,18 +136,17 @@ def _environment(**more: str) -> dict[str, str]:
     return {**os.environ, "HYPOTHESIS_PROFILE": "ci", **more}
 
 
-def _killed_anew(folder: Path, name: str, mutant: str) -> bool:
-    """Return whether a mutant fails the tests that look at what an import makes."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        [*command, *TARGETS[name].anew],
-        cwd=folder / "mutants",
-        check=False,
-        capture_output=True,
-        env=_environment(MUTANT_UNDER_TEST=mutant),
-        timeout=900,
-    )
-    return done.returncode != 0
+def _dies_anew(task: tuple[Path, str, str]) -> bool:
+    """Return whether a mutant fails tests in this process, which imports the sources for them."""
+    folder, name, mutant = task
+    os.chdir(folder / "mutants")
+    os.environ.update(_environment(MUTANT_UNDER_TEST=mutant))
+    sys.path[:] = [str(folder / "mutants"), *(p for p in sys.path if Path(p).resolve() != ROOT)]
+    for module in list(sys.modules):
+        if module.partition(".")[0] in COPIED:
+            del sys.modules[module]
+    with open(os.devnull, "w", encoding="utf-8") as nothing, contextlib.redirect_stdout(nothing):
+        return pytest.main(["-x", "-q", "-p", "no:cacheprovider", *TARGETS[name].anew]) != 0
 
 
 def _records(folder: Path) -> Iterator[tuple[str, Path, dict[str, Any]]]:

@@ -10,7 +10,9 @@ import pytest
 
 from reference import (
     GRAVITY_CLAIMS,
+    LAW_PROPERTIES,
     LAWS,
+    README_READINGS,
     AdamState,
     GravityState,
     adam_direction,
@@ -391,3 +393,67 @@ def test_the_excess_of_a_law_is_that_of_its_speeds() -> None:
     assert monotone(law, (4.0, 8.0)) == -0.5
     assert expansion(law, (4.0, 8.0)) == 0
     assert expansion(law, (0.0, 0.0)) == 0
+
+
+def test_a_claim_has_its_property_and_a_witness_if_it_fails() -> None:
+    subjects = {
+        **{law.key: law.claims for law in LAWS.values()},
+        **{reading.key: reading.claims for reading in README_READINGS.values()},
+        "gravity": GRAVITY_CLAIMS,
+    }
+    for claims in subjects.values():
+        for claim in claims.values():
+            assert callable(claim.property.excess)
+            assert claim.property.statement
+            assert claim.holds is (claim.witness is None)
+    failing = {key: sum(not c.holds for c in claims.values()) for key, claims in subjects.items()}
+    assert failing == {
+        "newtonian": 1,
+        "smooth_sqrt": 0,
+        "tanh": 0,
+        "hard_clip": 1,
+        "published": 5,
+        "piecewise": 8,
+        "gamma": 6,
+        "literal": 3,
+        "directional": 2,
+        "gravity": 4,
+    }
+    assert list(LAWS["tanh"].claims) == list(LAW_PROPERTIES)
+
+
+@pytest.mark.parametrize("key", README_READINGS)
+def test_a_reading_measures_what_it_says(key: str) -> None:
+    reading = README_READINGS[key]
+    assert reading.key == key
+    assert reading.equation.startswith("s = u/(1 − r²) if r < 1, else ")
+    assert reading.source == "relativistic-adam's README, 'The Core Algorithm'"
+    points, bounded, amplifies = (
+        reading.claims[name].property
+        for name in ("direction_preserving", "bounded", "never_amplifies")
+    )
+    assert (points.statement, points.arguments) == ("s points where u does", "update")
+    assert (bounded.statement, bounded.arguments) == ("‖s‖ ≤ c", "update")
+    assert (amplifies.statement, amplifies.arguments) == ("‖s‖ ≤ ‖u‖", "update")
+    assert bounded.excess((0.6, 0.0)) == pytest.approx(0.6 / 0.64 - 1, rel=1e-14)
+    assert bounded.excess((0.9, 0.0)) == pytest.approx(0.9 / 0.19 - 1, rel=1e-14)
+    assert amplifies.excess((0.6, 0.0)) == pytest.approx(0.6 / 0.64 - 0.6, rel=1e-14)
+    assert amplifies.excess((3.0, 0.0)) < 0
+    assert points.excess((0.3, 0.4)) == pytest.approx(0, abs=1e-15)
+    lost = 1 + (7 / 5) / math.sqrt(2) if key == "literal" else 0
+    assert points.excess((-3.0, -4.0)) == pytest.approx(lost, abs=1e-14)
+
+
+def test_laws_are_their_formulas_below_and_above() -> None:
+    expected = {
+        "newtonian": (1.0, 1.0),
+        "smooth_sqrt": (0.8, 0.6),
+        "tanh": (math.tanh(0.75) / 0.75, 0.75 * math.tanh(4 / 3)),
+        "hard_clip": (1.0, 0.75),
+        "published": (math.sqrt(7) / 4, 0.75 * math.tanh(4 / 3)),
+        "piecewise": (16 / 7, 0.75 * math.tanh(4 / 3)),
+        "gamma": (4 / math.sqrt(7), math.nan),
+    }
+    for key, (below, above) in expected.items():
+        found = LAWS[key].gain(0.75), LAWS[key].gain(4 / 3)
+        np.testing.assert_allclose(found, (below, above), rtol=1e-15)
