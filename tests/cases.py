@@ -64,7 +64,7 @@ class Case:
     renamed: Mapping[str, str | None] = field(default_factory=dict)
 
     def subject(self, options: Options) -> Subject:
-        """Return what checks take; nothing of it is drawn, and only the control is not strict."""
+        """Return what checks take: strict, and without chance."""
         drawn = {"alpha": 0.0} if self.optimizer is Gravity else {}
         return Subject(self.optimizer, {**drawn, **options}, strict=True)
 
