@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from typing import Any
 
 import ml_dtypes
@@ -31,6 +32,7 @@ from reference import (
     speed_ratios,
     zeta,
 )
+from reference.claims import relative_excess
 
 PARAMS, GRADS = [[1.0, -2.0], [0.5]], [[0.3, -4.0], [1.5]]
 ADAM: dict[str, Any] = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "amsgrad": False}
@@ -183,6 +185,13 @@ ERRORS: list[tuple[Any, str]] = [
     (
         lambda: gravity_step(["a"], [[1.0]], [GravityState(0, np.zeros(1))]),
         "params[0] has dtype <U1: expected real",
+    ),
+    *(
+        (
+            lambda kappa=kappa: zeta([1.0], kappa),
+            f'max_step_grad={kappa}: expected "inverse_max" or a number > 0',
+        )
+        for kappa in (0.0, math.inf)
     ),
     (
         lambda: gravity_step([[1.0]], [["a"]], [GravityState(0, np.zeros(1))]),
@@ -390,7 +399,7 @@ def test_the_excess_of_a_law_is_that_of_its_speeds() -> None:
     monotone, expansion = (
         law.claims[name].property.excess for name in ("monotone", "nonexpansive")
     )
-    assert monotone(law, (4.0, 8.0)) == -0.5
+    assert monotone(law, (4.0, 8.0)) == monotone(law, (0.125, 0.25)) == -0.5
     assert expansion(law, (4.0, 8.0)) == 0
     assert expansion(law, (0.0, 0.0)) == 0
 
@@ -457,3 +466,19 @@ def test_laws_are_their_formulas_below_and_above() -> None:
     for key, (below, above) in expected.items():
         found = LAWS[key].gain(0.75), LAWS[key].gain(4 / 3)
         np.testing.assert_allclose(found, (below, above), rtol=1e-15)
+
+
+def test_an_excess_over_infinity_is_one_below() -> None:
+    assert relative_excess(1.0, math.inf) == -1
+    assert math.isnan(relative_excess(math.inf, math.inf))
+
+
+def test_amsgrad_can_begin_after_other_steps() -> None:
+    _, state = adam_direction([4.0], betas=(0.0, 0.5))
+    _, state = adam_direction([1.0], state, betas=(0.0, 0.5), amsgrad=True)
+    assert state.max_exp_avg_sq == 4.5  # v itself: what was larger before is not known
+
+
+def test_a_step_limit_that_overflows_is_the_largest_number() -> None:
+    largest = sys.float_info.max
+    assert zeta([1e308], 10.0)[0] == pytest.approx(1e308 / (1 + (1e308 / largest) ** 2), rel=1e-15)
