@@ -80,14 +80,7 @@ TARGETS: Mapping[str, Target] = {
         _named("registry_details"),
         _named("registry_details"),
     ),
-    "laws": Target(
-        [f"torch_impl/{name}.py" for name in ("laws", "limit", "arguments")],
-        [
-            *_named("torch_laws", "speed_limit", "gravity", "schedules", "equivalence"),
-            "tests/contract/test_arguments.py",
-        ],
-        _named("torch_laws"),
-    ),
+    "laws": Target(["torch_impl/laws.py"], _named("torch_laws"), _named("torch_laws")),
 }
 """What is mutated, by name."""
 
