@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 export PYTHONHASHSEED := 0
 
-.PHONY: demo readme contract faults bench bench-gpu bench-compare bench-record proofs enumerate test test-thorough fuzz mutants lint format lock audit wheel clean
+.PHONY: demo readme contract faults scores bench bench-gpu bench-compare bench-record proofs enumerate test test-thorough fuzz mutants lint format lock audit wheel clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -23,6 +23,11 @@ contract: $(READY)
 # What optimizers make of faults, ours and others: a minute or two.
 faults: $(READY)
 	$(BIN)/python -m paper.faults
+	$(BIN)/python -m paper.readme
+
+# What optimizers pass of the checks of torch_impl.testing: some minutes.
+scores: $(READY)
+	$(BIN)/python -m paper.scores
 	$(BIN)/python -m paper.readme
 
 # The ratios of steps on the CPU, and their tables: under 10 minutes on a quiet machine. A run that

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from analysis.files import markdown, write_atomically
 
-from . import bench, contract, fault_tables, theorems
+from . import bench, contract, fault_tables, score_tables, theorems
 from .demo import digits_rows, read, regression_rows
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +53,7 @@ TEXTS: Mapping[str, Callable[[], dict[str, str]]] = {
     "README.md": blocks,
     "tests/benchmarks/README.md": lambda: bench.blocks(RESULTS),
     "proofs/README.md": lists,
+    "docs/checks.md": lambda: score_tables.blocks(RESULTS),
     "docs/faults.md": lambda: fault_tables.blocks(RESULTS),
 }
 """Text → what its blocks are made from."""

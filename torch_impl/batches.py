@@ -173,9 +173,14 @@ def buffer_dtype(param: Tensor, group: Mapping[str, Any]) -> torch.dtype:
     return param.dtype if group.get("narrow_state") else state_dtype(param)
 
 
+_REAL = {torch.complex64: torch.float32, torch.complex128: torch.float64}
+"""What `torch.dtype.to_real` says, which torch.compile does not trace."""
+
+
 def working_dtype(param: Tensor) -> torch.dtype:
     """Return the real dtype in which a parameter's update is computed."""
-    return state_dtype(param).to_real()
+    dtype = state_dtype(param)
+    return _REAL.get(dtype, dtype)
 
 
 def largest_with_square(dtype: torch.dtype) -> float:

@@ -1,0 +1,39 @@
+"""The tables of scores count what was found."""
+
+from paper import score_tables
+from paper.readme import RESULTS
+from torch_impl.testing import CHECKS
+
+FOUND = {
+    "checks": {
+        "it_steps": {"topic": "steps", "beyond torch": False},
+        "it_flies": {"topic": "steps", "beyond torch": True},
+    },
+    "outcomes": {
+        "A": {"it_steps": ["passed", ""], "it_flies": ["failed", "no wings"]},
+        "B": {"it_steps": ["failed", "stands"], "it_flies": ["failed", "no wings"]},
+    },
+}
+
+
+def test_outcomes_are_counted_apart_from_those_beyond_torch() -> None:
+    rows = score_tables.scores(FOUND)
+    assert [len(row) for row in rows] == [7, 7, 7]
+    assert rows[1:] == [("A", *"100010"), ("B", *"010010")]
+
+
+def test_a_failed_check_names_who_fails() -> None:
+    assert score_tables.failures(FOUND, beyond=False)[1:] == [("it steps", "steps", "B")]
+    assert score_tables.failures(FOUND, beyond=True)[1:] == [("it flies", "steps", "A; B")]
+
+
+def test_what_is_committed_is_of_all_checks_and_ours_fail_none() -> None:
+    results = score_tables.read(RESULTS)
+    assert set(results["checks"]) == set(CHECKS)
+    for name, found in results["outcomes"].items():
+        assert set(found) == set(CHECKS)
+        ours = name.partition(",")[0] in {"RelativisticAdam", "RelativisticAdamW", "Gravity"}
+        failed = [check for check, (outcome, _) in found.items() if outcome == "failed"]
+        beyond = [check for check in failed if results["checks"][check]["beyond torch"]]
+        assert not ours or not failed
+        assert name != "torch's AdamW" or failed == beyond
