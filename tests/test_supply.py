@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import re
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,7 +80,8 @@ def test_every_pin_has_its_hashes() -> None:
 
 def test_what_is_installed_is_what_is_pinned() -> None:
     pinned = pins((ROOT / "constraints.txt").read_text(encoding="utf-8"))
-    for distribution in importlib.metadata.distributions():
+    folders = [sysconfig.get_path(name) for name in ("purelib", "platlib")]
+    for distribution in importlib.metadata.distributions(path=folders):
         name = normal(distribution.name)
         if name.startswith(("nvidia-", "cuda-")):
             continue  # which torch's CUDA build pins by itself
