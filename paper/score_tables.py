@@ -1,19 +1,26 @@
 """Tables of what ``make scores`` has found."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from analysis.files import markdown
+from analysis.forms import read_json
+
+FORM = {
+    "environment": {str: str},
+    "checks": {str: {"topic": str, "beyond torch": bool}},
+    "outcomes": {str: {str: [str]}},
+}
+"""What the scores hold."""
 
 OUTCOMES = ("passed", "failed", "not applicable")
 
 
 def read(folder: Path) -> dict[str, Any]:
     """Return what ``make scores`` has found."""
-    results: dict[str, Any] = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+    results: dict[str, Any] = read_json(folder / "scores.json", FORM)
     return results
 
 

@@ -107,24 +107,22 @@ class Room:
     """
 
     def __init__(self) -> None:
-        self._rows, self._waiting = torch.empty(4, 0), torch.empty(0)
+        self._size, self._waiting = 0, torch.empty(0)
+        self._rows: dict[str, Tensor] = {}
 
     def hold(self, works: Sequence[Work], waiting: int = 0) -> None:
         """Have room for the pieces of some tensors, and for so many entries that wait."""
         size = min(PIECE, max((entries(param) for w in works for param in w.params), default=0))
-        if self._rows.shape[1] < size:
-            self._rows = torch.empty(4, size)
-            self._rows[3] = 1
+        if self._size < size:
+            self._size, self._rows = size, {}
         if len(self._waiting) < waiting:
             self._waiting = torch.empty(waiting)
 
-    def row(self, number: int, like: Tensor) -> Tensor:
-        """Return one of three rows, as long as a piece."""
-        return self._rows[number, : len(like)]
-
-    def ones(self, like: Tensor) -> Tensor:
-        """Return as many ones."""
-        return self._rows[3, : len(like)]
+    def row(self, name: str, like: Tensor) -> Tensor:
+        """Return a row of this name, as long as a piece; at first, and if none writes, of ones."""
+        if name not in self._rows:
+            self._rows[name] = torch.ones(self._size)
+        return self._rows[name][: len(like)]
 
     def waiting(self, sizes: Sequence[int]) -> Sequence[Tensor]:
         """Return tensors of these sizes."""
@@ -216,7 +214,7 @@ class AdamStep:
         """Take the whole step of a tensor whose entries are limited by themselves."""
         limit = self.limit_of(tensors)
         for piece in tensors.pieces():
-            opposite = self.room.row(0, piece.param)
+            opposite = self.room.row("update", piece.param)
             self.propose(piece, opposite)
             if limit == 0:
                 opposite.zero_()
@@ -228,7 +226,7 @@ class AdamStep:
         """Return −u with every entry limited by itself; exactly at most c, and at most |u|."""
         if self.law.key == "smooth_sqrt" and self.unit != "relative" and _LOW < c < _HIGH:
             opposite.clamp_(-_FAST * c, _FAST * c)
-            root, ones = self.room.row(1, opposite), self.room.ones(opposite)
+            root, ones = self.room.row("root", opposite), self.room.row("ones", opposite)
             torch.addcmul(ones, opposite, opposite, value=c**-2, out=root).sqrt_()  # at least 1
             return opposite.div_(root).clamp_(-c, c)
         limit = torch.tensor(c)
@@ -293,7 +291,7 @@ def _take_gravity_step(tensors: Tensors, group: dict[str, Any], room: Room) -> N
     scale = peak.clamp(max=finfo.max)
     for piece in reversed(pieces):  # the last is still in the cache
         direction = _direction(piece, group, penalty, room)
-        quotient = room.row(1, direction)
+        quotient = room.row("quotient", direction)
         (torch.div if relative else torch.mul)(direction, scale, out=quotient)
         quotient.mul_(quotient).add_(1)
         (velocity,) = piece.state
@@ -303,7 +301,7 @@ def _take_gravity_step(tensors: Tensors, group: dict[str, Any], room: Room) -> N
 
 def _direction(piece: Tensors, group: dict[str, Any], penalty: float, room: Room) -> Tensor:
     """Return what to descend along: the gradient, or of it and its penalty a copy."""
-    direction, copy = piece.grad, room.row(2, piece.grad)
+    direction, copy = piece.grad, room.row("direction", piece.grad)
     if group["maximize"]:
         direction = torch.neg(direction, out=copy)
     if penalty != 0:
@@ -316,8 +314,12 @@ def _with_square(direction: Tensor, room: Room) -> Tensor:
     largest = largest_with_square(direction.dtype)
     if torch.dot(direction, direction).item() < largest**2 / 2:  # NaN is not
         return direction
-    nothing = torch.mul(direction, 0, out=room.row(1, direction))  # but NaN of what is not finite
-    return torch.clamp(direction, -largest, largest, out=room.row(2, direction)).add_(nothing)
+    nothing = torch.mul(
+        direction, 0, out=room.row("nothing", direction)
+    )  # but NaN of what is not finite
+    return torch.clamp(direction, -largest, largest, out=room.row("direction", direction)).add_(
+        nothing
+    )
 
 
 def _gain(law: Law, norm: float, limit: float) -> float:

@@ -30,12 +30,15 @@ class Table(NamedTuple):
         Seconds that an attempt at a cell may take, as far as that leaves it the fewest rounds.
     fewest
         Rounds of an attempt, at least.
+    peaks
+        Whether the memory of a step is measured, too.
     """
 
     rows: Mapping[str, Pair] | Mapping[str, Start]
     models: Mapping[str, Model]
     budget: float
     fewest: int
+    peaks: bool = False
 
 
 def tables(device: str) -> Mapping[str, Table]:
@@ -44,16 +47,16 @@ def tables(device: str) -> Mapping[str, Table]:
     process = {"a fresh process": ()}
     if device == "cuda":  # where a step takes milliseconds; the peers are not installed there
         return {
-            "steps": Table(STEPS, models, 1, 7),
+            "steps": Table(STEPS, models, 1, 7, peaks=True),
             "scaling": Table(SCALING, LINE[device], 0.5, 7),
             "costs": Table(COSTS, MEDIUM, 0.5, 7),
             "startup": Table(starts(device), process, 1, 3),
         }
     return {
-        "steps": Table(STEPS, models, 1.5, 7),
-        "peers": Table(PEERS, models, 1, 5),
+        "steps": Table(STEPS, models, 1.3, 7, peaks=True),
+        "peers": Table(PEERS, models, 0.8, 5, peaks=True),
         "scaling": Table(SCALING, LINE[device], 1, 3),
-        "costs": Table(COSTS, MEDIUM, 0.7, 5),
+        "costs": Table(COSTS, MEDIUM, 0.6, 5),
         "startup": Table(starts(device), process, 1, 3),
     }
 
@@ -83,8 +86,8 @@ def measure(key: Key, device: str, *, timed: Repeat = repeat) -> dict[str, Any]:
     -------
     dict
         What `judge` returns and the key; "over", the baseline's name. Of steps, "entries" of the
-        model, "memory" (the peak of a step over the size of the parameters) and, where they are
-        known, "floor" (bytes per parameter) and "copy" (bytes per second).
+        model and, where they are measured, "memory" (the peak of a step over the size of the
+        parameters), "floor" (bytes per parameter) and "copy" (bytes per second).
     """
     table = tables(device)[key.table]
     row = table.rows[key.row]
@@ -93,7 +96,8 @@ def measure(key: Key, device: str, *, timed: Repeat = repeat) -> dict[str, Any]:
         return found | measure_start(row, table.budget, table.fewest, timed)
     model = table.models[key.column]
     try:
-        return found | measure_steps(row, model, device, table.budget, table.fewest, timed)
+        found |= measure_steps(row, model, device, table.budget, table.fewest, timed)
+        return found | (peak_of(row, model, device) if table.peaks else {})
     finally:
         gc.collect()  # an optimizer's hooks may refer to it
 
@@ -112,6 +116,10 @@ def measure_steps(
     found = judge(side, budget=budget, fewest=fewest, timed=timed)
     if "copy" in contenders:
         found |= {"floor": pair.floor, "copy": 8 * COPIED[device] / found["seconds"]["copy"]}
-    contenders.clear()
-    peak = memory_peak(resuming(pair.variant, gradients), device)
-    return found | {"entries": entries, "memory": peak / (4 * entries)}
+    return found | {"entries": entries}
+
+
+def peak_of(pair: Pair, model: Model, device: str) -> dict[str, Any]:
+    """Return the "memory" of a variant's step, as `measure`."""
+    peak = memory_peak(resuming(pair.variant, random_gradients(model, device)), device)
+    return {"memory": peak / (4 * sum(model))}

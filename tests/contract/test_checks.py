@@ -8,11 +8,12 @@ import torch
 
 from paper.contract import FEATURES
 from tests.cases import CONTROL, SUBJECTS, Case, Options
+from torch_impl import RelativisticAdam
 from torch_impl.testing import CHECKS, Check, run_check
 
 pytestmark = pytest.mark.filterwarnings("ignore:law=")
 
-INDUCTOR = "what_inductor_generates_gives_the_results_of_eager"
+COMPILED = "a_step_is_compiled_once_and_whole"
 INSIDE_BACKWARD = "one_optimizer_per_parameter_can_step_inside_backward"
 
 
@@ -27,12 +28,21 @@ OF_EVERY_LAW = {
 def of_each_mode(check: Check) -> bool:
     """Whether one law of each mode says enough: it takes long, or the law is not its matter."""
     around = check.topic in {"state", "training"} and check.name not in OF_EVERY_LAW
-    return around or check.name == INDUCTOR
+    return around or check.topic == "torch.compile"
+
+
+def chosen(case: Case, check: Check) -> Iterator[str]:
+    """Yield the names of the variants that a check is run on; each law is compiled in one mode."""
+    for name in case.variants:
+        compiled = case.optimizer is RelativisticAdam and name.endswith("per_param")
+        one_law = of_each_mode(check) and not (compiled and check.name == COMPILED)
+        if not one_law or name in case.costly:
+            yield name
 
 
 def variants(case: Case, check: Check) -> Iterator[tuple[str, Options]]:
     """Yield the variants a check applies to, with a limit that moves where it is compiled."""
-    for name in case.costly if of_each_mode(check) else case.variants:
+    for name in chosen(case, check):
         options = case.variants[name]
         refused = options.get("relativistic_mode") == "global"
         if check.topic == "torch.compile" and case.per_group:
