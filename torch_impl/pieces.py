@@ -301,10 +301,11 @@ def _take_gravity_step(tensors: Tensors, group: dict[str, Any], room: Room) -> N
 
 def _direction(piece: Tensors, group: dict[str, Any], penalty: float, room: Room) -> Tensor:
     """Return what to descend along: the gradient, or of it and its penalty a copy."""
-    direction, copy = piece.grad, room.row("direction", piece.grad)
+    direction = piece.grad
     if group["maximize"]:
-        direction = torch.neg(direction, out=copy)
+        direction = torch.neg(direction, out=room.row("direction", direction))
     if penalty != 0:
+        copy = room.row("direction", direction)
         direction = torch.add(direction, piece.param, alpha=penalty, out=copy)
     return direction
 
