@@ -43,4 +43,7 @@ def environment(results: Mapping[str, Any]) -> str:
     """Return how it was found, in words."""
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     seconds = sum(found["seconds"] for found in results["targets"].values())
-    return f"Seed {results['seed']}; {versions}; {seconds:,.0f} s of one process."
+    return (
+        f"Seed {results['seed']}; {versions}; {seconds:,.0f} s by the clock, two at a time, pauses "
+        "included."
+    )

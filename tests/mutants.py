@@ -80,7 +80,11 @@ TARGETS: Mapping[str, Target] = {
         _named("registry_details"),
         _named("registry_details"),
     ),
-    "laws": Target(["torch_impl/laws.py"], _named("torch_laws"), _named("torch_laws")),
+    "laws": Target(
+        ["torch_impl/laws.py"],
+        _named("torch_laws", "torch_laws_details"),
+        _named("torch_laws_details"),
+    ),
 }
 """What is mutated, by name."""
 
@@ -119,6 +123,8 @@ def mutated(name: str) -> Path:
     survivors = [mutant for _, mutant, code in codes(folder) if code not in KILLED + TIMEOUT]
     tasks = [(folder, name, mutant) for mutant in survivors]
     with get_context("fork").Pool(2, maxtasksperchild=1) as pool:
+        if pool.apply(_dies_anew, [(folder, name, "")]):
+            raise RuntimeError(f"{TARGETS[name].anew} fail on what has not been changed")
         for mutant, dies in zip(survivors, pool.imap(_dies_anew, tasks), strict=True):
             if dies:
                 _record(folder, mutant, KILLED[0])

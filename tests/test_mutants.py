@@ -77,4 +77,7 @@ def test_the_table_of_fuzzing_adds_up() -> None:
         ("`b`", "1,000", "1", "998", "1"),
         ("all", "2,000", "2", "1,996", "2"),
     ]
-    assert fuzz.environment(results) == "Seed 1; python 3; 3 s of one process."
+    assert (
+        fuzz.environment(results)
+        == "Seed 1; python 3; 3 s by the clock, two at a time, pauses included."
+    )

@@ -84,7 +84,8 @@ class Law:
         size = update.abs()
         is_slow = size < limit
         ratio = torch.where(is_slow, size / torch.where(is_slow, limit, 1), 0)
-        inverse = torch.where(is_slow, 1, limit / torch.where(is_slow, 1, size))
+        nothing = size == 0  # at c = 0 it is not slow, and 0/0 is not wanted
+        inverse = torch.where(is_slow, 1, limit / torch.where(is_slow | nothing, 1, size))
         fast = self.above(limit * update.detach().sign(), inverse)
         return torch.where(is_slow, self.below(update, ratio), fast)
 

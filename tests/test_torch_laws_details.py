@@ -1,0 +1,37 @@
+"""What the other tests of the laws in torch would let change: the path that autograd records."""
+
+import math
+
+import pytest
+import torch
+
+from torch_impl import LAWS
+
+POINTS = (-5.0, -2.0, -0.75, -0.25, 0.0, 0.25, 1.0, 2.0, 3.0, 1e300)
+
+
+@pytest.mark.parametrize("limit", [0.0, 0.5, 2.0, math.inf])
+@pytest.mark.parametrize("key", LAWS)
+def test_what_is_recorded_is_what_is_applied(key: str, limit: float) -> None:
+    """At the limit too, where laws jump; "newtonian" has none, and c = 0 is not for it."""
+    law = LAWS[key]
+    update = torch.tensor(POINTS, dtype=torch.float64)
+    c = torch.tensor(limit if law.limits else math.inf, dtype=torch.float64)
+    found = law.limit_entries_recorded(update, c)
+    torch.testing.assert_close(found, law.limit_entries(update, c), rtol=1e-14, atol=0.0)
+    assert bool(found.isfinite().all())
+
+
+@pytest.mark.parametrize("key", [key for key, law in LAWS.items() if law.limits])
+def test_the_recorded_derivative_is_the_laws(key: str) -> None:
+    """At 0 it is 1, where copysign and 0/0 would say something else."""
+    law = LAWS[key]
+    limit = torch.tensor(2.0, dtype=torch.float64)
+    update = torch.tensor([-5.0, -0.75, 0.0, 0.5, 3.0], dtype=torch.float64, requires_grad=True)
+    (slopes,) = torch.autograd.grad(law.limit_entries_recorded(update, limit).sum(), update)
+    assert slopes[2] == 1
+    step = 1e-6
+    for i, x in enumerate(update.tolist()):
+        at = torch.tensor([x - step, x + step], dtype=torch.float64)
+        low, high = law.limit_entries(at, limit).tolist()
+        assert slopes[i].item() == pytest.approx((high - low) / (2 * step), abs=1e-8)
