@@ -6,7 +6,7 @@ from pathlib import Path
 
 from analysis.files import markdown, write_atomically
 
-from . import bench, contract, fault_tables, score_tables, theorems
+from . import bench, contract, fault_tables, fuzz, mutants, score_tables, theorems
 from .demo import digits_rows, read, regression_rows
 
 ROOT = Path(__file__).parents[1]
@@ -49,12 +49,32 @@ def lists() -> dict[str, str]:
     }
 
 
+def fuzzing() -> dict[str, str]:
+    """Return what stands between the markers of the text on fuzzing, by marker."""
+    results = fuzz.read(RESULTS)
+    return {
+        "fuzz-targets": markdown(fuzz.rows(results)),
+        "fuzz-environment": fuzz.environment(results),
+    }
+
+
+def mutation() -> dict[str, str]:
+    """Return what stands between the markers of the text on mutation testing, by marker."""
+    results = mutants.read(RESULTS)
+    return {
+        "mutants-files": markdown(mutants.rows(results)),
+        "mutants-survivors": markdown(mutants.survivors(results)),
+    }
+
+
 TEXTS: Mapping[str, Callable[[], dict[str, str]]] = {
     "README.md": blocks,
     "tests/benchmarks/README.md": lambda: bench.blocks(RESULTS),
     "proofs/README.md": lists,
     "docs/checks.md": lambda: score_tables.blocks(RESULTS),
     "docs/faults.md": lambda: fault_tables.blocks(RESULTS),
+    "docs/fuzz.md": fuzzing,
+    "docs/mutants.md": mutation,
 }
 """Text → what its blocks are made from."""
 

@@ -1,11 +1,13 @@
 """What the other tests of the laws in torch would let change: the path that autograd records."""
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
 
 from torch_impl import LAWS
+from torch_impl.laws import warn_unless_monotone
 
 POINTS = (-5.0, -2.0, -0.75, -0.25, 0.0, 0.25, 1.0, 2.0, 3.0, 1e300)
 
@@ -35,3 +37,13 @@ def test_the_recorded_derivative_is_the_laws(key: str) -> None:
         at = torch.tensor([x - step, x + step], dtype=torch.float64)
         low, high = law.limit_entries(at, limit).tolist()
         assert slopes[i].item() == pytest.approx((high - low) / (2 * step), abs=1e-8)
+
+
+def test_only_a_law_that_is_not_monotone_is_warned_of() -> None:
+    for key, law in LAWS.items():
+        message = (
+            rf"^law='{key}' fails the claim 'monotone': near the speed limit a larger proposed "
+            r"update is applied as a smaller step; law='smooth_sqrt' is monotone$"
+        )
+        with nullcontext() if law.monotone else pytest.warns(UserWarning, match=message):
+            warn_unless_monotone(key)
