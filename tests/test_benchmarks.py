@@ -294,7 +294,7 @@ def test_a_comparison_fails_where_something_became_slower(
     new.write_text("{}")
     assert compare.main(command) == 1
     where = {**dict.fromkeys(("processor", "commit", "day"), ""), "gpu": None}
-    measured = {"environment": {**where, "threads": 1, "versions": {}}}
+    measured: dict[str, Any] = {"environment": {**where, "threads": 1, "versions": {}}}
     assert "bench-record" in capsys.readouterr().out
     old.write_text(json.dumps({**measured, "entries": [record(FIRST)]}))
     assert outcome(record(FIRST, ratio=1.8))[0] == 0
