@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import relativistic_adam
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -353,3 +354,23 @@ def test_the_tests_of_checks_have_readable_names() -> None:
     params = parametrize_with_checks([SGD, AdamW], costly=False).mark.args[1]
     assert params[-1].id == f"AdamW-{list(CHECKS)[-1]}"
     assert len(params) == 2 * sum(not one.costly for one in CHECKS.values())
+
+
+@pytest.mark.parametrize("message", ["not linked with support for cuda devices", "out of cookies"])
+def test_what_fake_tensors_cannot_show_does_not_apply(message: str) -> None:
+    """Of other errors it is a failure."""
+
+    class Asking(AdamW):
+        def step(self, closure: Any = None) -> Any:  # noqa: ARG002
+            raise RuntimeError(message)
+
+    expected = NotApplicable if "cuda" in message else RuntimeError
+    with pytest.raises(expected, match="CUDA" if "cuda" in message else "cookies"):
+        run_check("a_capturable_step_never_waits_for_the_device", Asking)
+
+
+def test_a_state_with_numbers_in_it_is_looked_at_too() -> None:
+    """As that of relativistic-adam 1.0.0, whose step is one; its moments are narrow."""
+    subject = Subject(relativistic_adam.RelativisticAdam, strict=True)
+    with pytest.raises(AssertionError, match="bfloat16: expected"):
+        run_check("a_state_that_was_saved_narrow_is_widened", subject)

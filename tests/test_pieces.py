@@ -258,3 +258,11 @@ def test_nor_does_any_mantissa_far_beyond_the_limit() -> None:
     optimizer.step()
     c = torch.tensor(0.3, dtype=torch.float64)
     assert (param.detach().double().abs() <= c).all()
+
+
+def test_an_option_may_be_a_whole_number_of_any_size() -> None:
+    param = torch.zeros(1000, requires_grad=True)
+    param.grad = torch.ones(1000)
+    RelativisticAdam([param], 1.0, eps=10**20).step()
+    expected = torch.full((1000,), -1e-20)
+    torch.testing.assert_close(param.detach(), expected, rtol=1e-6, atol=0)

@@ -181,7 +181,7 @@ class AdamStep:
             beta1=self.beta1,
             beta2=self.beta2,
             weight_decay=0.0,
-            eps=self.group["eps"],
+            eps=float(self.group["eps"]),
             maximize=False,
         )
 
