@@ -28,17 +28,19 @@ from .figures import draw_demo
 from .training import Result, Run, train
 
 SEEDS = (42, 43, 44)
-REGRESSION_EPOCHS = 200
-DIGITS_EPOCHS = 15
+REGRESSION_STEPS = 200
+DIGITS_STEPS = 180
+DIGITS_EPOCH = 12
 LEARNING_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0)
 DIGITS_SPEED_LIMIT = 1e-3
 TRAINED = 0.9
 
 _RUN = {
-    **dict.fromkeys(("method", "task", "optimizer"), str),
-    **dict.fromkeys(("epochs", "seed"), int),
+    **dict.fromkeys(("method", "task", "optimizer", "schedule"), str),
+    **dict.fromkeys(("steps", "seed", "span"), int),
     "options": {"lr": float, str: object},
     "clip_norm": (float, None),
+    "spike": float,
 }
 
 FORM = {
@@ -62,8 +64,8 @@ class Size:
     """How much the demo trains."""
 
     seeds: Sequence[int] = SEEDS
-    regression_epochs: int = REGRESSION_EPOCHS
-    digits_epochs: int = DIGITS_EPOCHS
+    regression_steps: int = REGRESSION_STEPS
+    digits_steps: int = DIGITS_STEPS
     learning_rates: Sequence[float] = LEARNING_RATES
 
 
@@ -84,8 +86,8 @@ def regression_runs(size: Size) -> Iterable[Run]:
     ]
     for name, optimizer, options, clip_norm in methods:
         for seed in size.seeds:
-            epochs = size.regression_epochs
-            yield Run(name, "published_regression", optimizer, options, epochs, seed, clip_norm)
+            steps = size.regression_steps
+            yield Run(name, "published_regression", optimizer, options, steps, seed, clip_norm)
 
 
 def digits_runs(size: Size) -> Iterable[Run]:
@@ -101,7 +103,8 @@ def digits_runs(size: Size) -> Iterable[Run]:
         for lr in size.learning_rates:
             for seed in size.seeds:
                 chosen = {**options, "lr": lr}
-                yield Run(name, "digits", optimizer, chosen, size.digits_epochs, seed, clip_norm)
+                steps, span = size.digits_steps, DIGITS_EPOCH
+                yield Run(name, "digits", optimizer, chosen, steps, seed, clip_norm, span=span)
 
 
 def start_worker() -> None:
@@ -120,7 +123,7 @@ def train_all(runs: Sequence[Run], console: Console, workers: int) -> list[Resul
         ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker) as pool,
     ):
         bar = progress.add_task("training", total=len(runs))
-        futures = {pool.submit(train, run): i for i, run in enumerate(runs)}
+        futures = {pool.submit(train, run, measure=True): i for i, run in enumerate(runs)}
         for future in as_completed(futures):
             results[futures[future]] = future.result()
             progress.advance(bar)

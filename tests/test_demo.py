@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from paper import demo, readme
-from paper.tasks import TASKS, Task
+from paper.tasks import TASKS, Problem, Task
 from paper.training import Result, Run, SpeedMeter, train
 from torch_impl import RelativisticAdam
 
-TINY = demo.Size(seeds=(42,), regression_epochs=3, digits_epochs=1, learning_rates=(1e-3, 10.0))
+TINY = demo.Size(seeds=(42,), regression_steps=3, digits_steps=12, learning_rates=(1e-3, 10.0))
 
 
 def run(task: str = "published_regression", **changes: Any) -> Run:
     options = {"lr": 1.0, "relativistic_mode": "per_param"}
-    values = {"method": "m", "optimizer": "RelativisticAdam", "options": options, "epochs": 3}
+    values = {"method": "m", "optimizer": "RelativisticAdam", "options": options, "steps": 3}
     return Run(**{**values, "task": task, "seed": 42, **changes})
 
 
@@ -53,13 +53,13 @@ def test_a_finite_gradient_norm_above_the_threshold_is_an_explosion(
         data = (torch.full((2, 1), 1e7), torch.zeros(2, 1))
         return Task(model, data, data, torch.nn.functional.mse_loss, 2)
 
-    monkeypatch.setitem(TASKS, "steep", steep)
+    monkeypatch.setitem(TASKS, "steep", Problem(steep, 3, "loss", 1.0))
     result = train(run("steep"))
     assert (result.exploded, result.steps) == (True, 0)
 
 
 def test_the_published_task_has_the_published_facts() -> None:
-    task = TASKS["published_regression"](42)
+    task = TASKS["published_regression"].make(42)
     assert [tuple(part[0].shape) for part in (task.train, task.validation)] == [(150, 10), (50, 10)]
     everything = torch.cat([task.train[1], task.validation[1]])
     assert abs(float(everything.mean())) < 1e-6
