@@ -152,9 +152,7 @@ def main(arguments: Sequence[str]) -> int:
                 files = [folder / "runs" / f"{store.key(run)}.json" for run in runs]
                 left = [run for run, file in zip(runs, files, strict=True) if not file.exists()]
                 hours = cost(left, kept) / 3600
-                console.print(
-                    f"{name}: {len(runs)} runs, {len(left)} to do, {hours:.2f} CPU-hours"
-                )
+                console.print(f"{name}: {len(runs)} runs, {len(left)} to do, {hours:.2f} CPU-hours")
                 paths += files
             with progress(profile.name, paths, console):
                 well = build(experiments, folder, results, given.workers, dask=client is not None)

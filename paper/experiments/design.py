@@ -113,6 +113,42 @@ LIMITS: Mapping[str, Sequence[float]] = {
 }
 """Speed limits that are tried, by unit."""
 
+MAPPED: Mapping[str, Sequence[float]] = {
+    "digits": SEVEN_RATES,
+    "digits_cnn": SEVEN_RATES,
+    "byte_gpt": FOUR_RATES,
+}
+"""Tasks with maps of rates by limits, and their rates."""
+
+MAP_LIMITS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+
+SPIKED = ("digits", "byte_gpt")
+SPIKE = 1e4
+SPIKE_POINTS = 60
+SPIKE_METHODS = (
+    ADAMW,
+    CLIPPED,
+    STABLE,
+    ADAGC,
+    SPAM,
+    limited(1e-3),
+    limited(1e-2, placement="gradient", mode="per_component"),
+)
+
+TRANSFER_RATE = 0.1
+"""Where the limit and not the rate sets the step."""
+
+SHAPED = ("digits", "digits_cnn", "deep_tanh", "byte_lstm")
+SHAPES = tuple(
+    limited(3e-3, law=law, decayed=True)
+    for law in ("smooth_sqrt", "tanh", "hard_clip", "published")
+)
+SHAPE_RATES = (1e-3, 1e-2, 0.1)
+
+MODED = ("digits", "digits_cnn", "deep_tanh")
+MODES = ("per_component", "per_param", "global")
+MODE_RATES = (1e-2, 0.1)
+
 CONSTANT_C, DECAYED_C = limited(1e-3), limited(3e-3, decayed=True)
 """The two settings of earlier, smaller studies; the search may prefer others."""
 
@@ -146,13 +182,8 @@ def search(profile: Profile) -> Iterator[Run]:
 
 def maps(profile: Profile) -> Iterator[Run]:
     """Yield learning rates by speed limits, both constant and both decayed."""
-    limits = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-    for task, rates in (
-        ("digits", SEVEN_RATES),
-        ("digits_cnn", SEVEN_RATES),
-        ("byte_gpt", FOUR_RATES),
-    ):
-        for c in profile.few(limits):
+    for task, rates in MAPPED.items():
+        for c in profile.few(MAP_LIMITS):
             yield from profile.cells([task], [limited(c)], rates, "constant", SEEDS)
             method = limited(c, decayed=True)
             yield from profile.cells([task], [method], rates, "cosine", SEEDS)
@@ -160,44 +191,32 @@ def maps(profile: Profile) -> Iterator[Run]:
 
 def spikes(profile: Profile) -> Iterator[Run]:
     """Yield runs with one gradient 10⁴ times as large, and the same without."""
-    gradients = limited(1e-2, placement="gradient", mode="per_component")
-    methods = (ADAMW, CLIPPED, STABLE, ADAGC, SPAM, CONSTANT_C, gradients)
-    for run in profile.cells(("digits", "byte_gpt"), methods, (1e-3,), "constant", SEEDS):
+    for run in profile.cells(SPIKED, SPIKE_METHODS, (1e-3,), "constant", SEEDS):
         for factor in (1.0, SPIKE):
             yield replace(run, spike=factor, span=max(1, run.steps // SPIKE_POINTS))
 
 
-SPIKE = 1e4
-SPIKE_POINTS = 60
-
-
 def transfer(profile: Profile) -> Iterator[Run]:
-    """Yield every unit of c over widths, where the limit and not the rate sets the step."""
+    """Yield every unit of c over widths."""
     for unit, limits in LIMITS.items():
         for c in profile.few(limits):
             method = limited(c, unit=unit)
-            yield from profile.cells(profile.few(WIDTHS), [method], (0.1,), "constant", SEEDS)
+            yield from profile.cells(
+                profile.few(WIDTHS), [method], (TRANSFER_RATE,), "constant", SEEDS
+            )
 
 
 def shapes(profile: Profile) -> Iterator[Run]:
     """Yield four laws that differ in nothing else, with many seeds."""
-    laws = ("smooth_sqrt", "tanh", "hard_clip", "published")
-    methods = [limited(3e-3, law=law, decayed=True) for law in laws]
-    tasks = ("digits", "digits_cnn", "deep_tanh", "byte_lstm")
-    return profile.cells(tasks, methods, (1e-3, 1e-2, 0.1), "cosine", MANY_SEEDS)
+    return profile.cells(SHAPED, SHAPES, SHAPE_RATES, "cosine", MANY_SEEDS)
 
 
 def modes(profile: Profile) -> Iterator[Run]:
     """Yield the three modes at several limits and two rates."""
-    for mode in ("per_component", "per_param", "global"):
+    for mode in MODES:
         for c in profile.few(LIMITS["rms"]):
-            yield from profile.cells(
-                ("digits", "digits_cnn", "deep_tanh"),
-                [limited(c, mode=mode)],
-                (1e-2, 0.1),
-                "constant",
-                SEEDS,
-            )
+            method = limited(c, mode=mode)
+            yield from profile.cells(MODED, [method], MODE_RATES, "constant", SEEDS)
 
 
 EXPERIMENTS: Mapping[str, Callable[[Profile], Iterator[Run]]] = {

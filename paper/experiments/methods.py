@@ -23,20 +23,24 @@ class Method:
         Its arguments but for the learning rate.
     clip_norm
         Bound for clip_grad_norm_, None for no clipping.
+    horizon
+        Its argument that is told how many steps there will be, None for none.
     """
 
     name: str
     optimizer: str
     options: Mapping[str, Any] = field(default_factory=dict)
     clip_norm: float | None = None
+    horizon: str | None = None
 
     def run(self, task: str, lr: float, seed: int, steps: int, schedule: Schedule) -> Run:
         """Return the run of this method on a task."""
+        told = {} if self.horizon is None else {self.horizon: steps}
         return Run(
             method=self.name,
             task=task,
             optimizer=self.optimizer,
-            options={**self.options, "lr": lr},
+            options={**self.options, **told, "lr": lr},
             steps=steps,
             seed=seed,
             clip_norm=self.clip_norm,
@@ -116,7 +120,7 @@ BASELINES = (
     Method("LAMB", "Lamb"),
     ADAGC,
     SPAM,
-    Method("RAD", "RAD"),
+    Method("RAD", "RAD", horizon="max_iter"),
     Method("RGD", "RGD"),
     *GRAVITIES,
 )
