@@ -112,7 +112,7 @@ def transfer(evidence: Evidence) -> Answer:
         "Largest over smallest best c: "
         + ", ".join(f"{unit} {number(found)}" for unit, found in spread.items())
         + f", over {len(widths)} widths.",
-        {"transfer": rows},
+        {"widths": rows},
     )
 
 
@@ -144,7 +144,7 @@ def shapes(evidence: Evidence) -> Answer:
         "; ".join(f"{row[0]}: {row[1]}, p = {row[2]}" for row in rows[1:])
         + f". With {pairs} pairs a mean difference of {number(power * deviation)} would be found "
         "with a probability of 80 %.",
-        {"shapes": rows},
+        {"shape": rows},
     )
 
 

@@ -225,7 +225,7 @@ def fixed_setting(evidence: Evidence) -> Answer:
         f"{method.name}: within noise at every rate on {share(confirmed, len(CONFIRMATION))} tasks "
         f"of confirmation and {share(sum(flat['development']), len(DEVELOPMENT))} of development; "
         f"largest regret on a task of confirmation, median {number(float(np.median(worst)))}.",
-        {"fixed": rows},
+        {"preset": rows},
     )
 
 
