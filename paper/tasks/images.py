@@ -93,6 +93,7 @@ def _digits() -> tuple[Tensor, Tensor]:
 
 @functools.cache
 def _faces() -> tuple[Tensor, Tensor]:
-    pixels = np.asarray(skimage.data.lfw_subset(), dtype=np.float32)[:, None]
+    images = skimage.data.lfw_subset()  # type: ignore[no-untyped-call]
+    pixels = np.asarray(images, dtype=np.float32)[:, None]  # 0 … 1
     is_face = torch.arange(len(pixels)) < 100  # noqa: PLR2004 the excerpt's order
     return torch.from_numpy(2 * pixels - 1), is_face.long()

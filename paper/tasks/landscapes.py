@@ -40,7 +40,7 @@ def noisy_quadratic(seed: int) -> Task:
     root = (curvature.sqrt()[:, None] * rotation).float()
 
     def height(x: Tensor) -> Tensor:
-        return 0.5 * (root @ x).square().sum()
+        return (root @ x).square().sum() / 2
 
     start = torch.randn(DIMENSIONS, generator=generator)
     return _task(Landscape(start, height), 0.1, generator)

@@ -97,18 +97,18 @@ class Recurrent(nn.Module):
         What everything is drawn with.
     """
 
-    def __init__(
-        self, inputs: int, width: int, memory: float, generator: torch.Generator
-    ) -> None:
+    def __init__(self, inputs: int, width: int, memory: float, generator: torch.Generator) -> None:
         super().__init__()
         self.cells = nn.LSTM(inputs, width, batch_first=True)
         initialise(self.cells, 1.0, generator)
-        for gate in self.cells.weight_hh_l0.split(width):
-            nn.init.orthogonal_(gate, generator=generator)
+        _, recurrence, bias, _ = self.cells.parameters()
+        for gate in range(4):
+            rows = slice(gate * width, (gate + 1) * width)
+            nn.init.orthogonal_(recurrence[rows], generator=generator)
         steps = torch.empty(width).uniform_(1, memory - 1, generator=generator)
         with torch.no_grad():
-            self.cells.bias_ih_l0[width : 2 * width] = steps.log()
-            self.cells.bias_ih_l0[:width] = -steps.log()
+            bias[width : 2 * width] = steps.log()
+            bias[:width] = -steps.log()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs of all steps, (samples, steps, width)."""

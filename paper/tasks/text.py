@@ -102,9 +102,13 @@ class ByteLstm(nn.Module):
 def _windows(
     generator: torch.Generator,
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Return windows that do not overlap, each with its bytes one on; 128 of them validate."""
+    """Return windows that do not overlap, each with its bytes one on; 128 of them validate.
+
+    Of windows with the same text there is one, so that none is in both.
+    """
     text = torch.tensor(list(corpus()))
     windows = text[: len(text) // (WINDOW + 1) * (WINDOW + 1)].view(-1, WINDOW + 1)
+    windows = torch.unique(windows, dim=0)
     windows = windows[torch.randperm(len(windows), generator=generator)]
     train, validation = windows[:-128], windows[-128:]
     return (train[:, :-1], train[:, 1:]), (validation[:, :-1], validation[:, 1:])

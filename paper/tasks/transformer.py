@@ -9,12 +9,11 @@ from torch import Tensor, nn
 class Gpt(nn.Module):
     """A causal transformer with learned positions.
 
-    Weights ~ N(0, 1/fan-in), embeddings ~ N(0, 0.02²) and their sum's; in the pre-LN form the
-    layers that write to the residual stream are divided by √(2·layers), as GPT-2 has it
-    (A. Radford et al., Language Models are Unsupervised Multitask Learners, 2019, section 2.3).
-    Without that, and with its norms after the sums, the post-LN form is the one that does not
-    train at learning rates that are not warmed up (R. Xiong et al., On Layer Normalization in the
-    Transformer Architecture, ICML 2020).
+    Embeddings ~ N(0, 1), weights ~ N(0, 1/fan-in), of which those that write to the residual
+    stream are divided by √(2·layers), as in GPT-2 (A. Radford et al., Language Models are
+    Unsupervised Multitask Learners, 2019, section 2.3). The post-LN form, whose norms come after
+    the sums, has large gradients near its outputs at the start and bears only small learning rates
+    there (R. Xiong et al., On Layer Normalization in the Transformer Architecture, ICML 2020).
     """
 
     def __init__(
