@@ -37,7 +37,10 @@ class Landscape:
 
 
 def rosenbrock(points: Tensor) -> Tensor:
-    """Return (1 − x)² + 100(y − x²)²: a valley 2,500 times as curved across as along."""
+    """Return (1 − x)² + 100(y − x²)²: a curved valley.
+
+    Where it is lowest it bends 2,500 times as much across as along.
+    """
     x, y = points[..., 0], points[..., 1]
     return (1 - x) ** 2 + 100 * (y - x**2) ** 2
 

@@ -106,5 +106,5 @@ def test_the_command_draws_every_optimizer_on_every_landscape(
 
     monkeypatch.setattr("paper.landscape_figures.draw_landscapes", draw)
     main(["--out", str(tmp_path / "paths.png")])
-    assert drawn == dict.fromkeys(LANDSCAPES, list(SHOWN))
+    assert drawn == {landscape: list(SHOWN) for landscape in LANDSCAPES}
     assert capsys.readouterr().out.strip() == str(tmp_path / "paths.png")
