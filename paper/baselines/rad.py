@@ -58,12 +58,12 @@ class RAD(Optimizer):
         \zeta_k = (1 - \beta_2^k)\, \varepsilon_k, \qquad
         \varepsilon_k = \min(1, e^{12 \pi (k/N - 1)}),
 
-    not below 10⁻¹⁶, so that a step is η·m̂/√(δ²ŷ + εₖ) in the corrected moments: Adam's direction at
-    first (from δ = 1 with a small ζ it is Adam throughout), the particle's at last. Later releases
+    not below 10⁻¹⁶, so that a step is η·m̂/√(δ²ŷ + εₖ) in the corrected moments: Adam's step at
+    first, the particle's at last. With δ = 1 and a small ζ that stays, RAD is Adam. Later releases
     anneal with e^{40(k/N − 1)}, uncorrected, and have ζ = 10⁻¹⁶ as default.
 
-    They can be derived. For H = f(θ) + Σᵢ c·√(pᵢ² + M²c²) with friction r, the conformal symplectic
-    Euler step of length h, written for p = −m·h/(1 − β₁) with β₁ = e^{−rh}, is
+    The particle can be derived. For H = f(θ) + Σᵢ c·√(pᵢ² + M²c²) with friction r, the conformal
+    symplectic Euler step of length h, written for p = −m·h/(1 − β₁) with β₁ = e^{−rh}, is
     θ ← θ − η·m/√(δ²m² + 1), η = h²/(M(1 − β₁)), δ = h/(Mc(1 − β₁)): no entry goes farther than
     η/δ = ch. RAD puts y for m² and ζ for 1. So |m|/√y bounds its step: with β₁² < β₂ an entry moves
     by at most √Kₖ·η/δ, where √Kₖ = sup |m̂|/√ŷ is Adam's own bound, 7.27 at the default betas.
