@@ -25,7 +25,8 @@ class Landscape(nn.Module):
 
     def forward(self, noise: Tensor) -> Tensor:
         """Return f(x) + ⟨ξ, x⟩ of each row ξ."""
-        return self.height(self.x) + noise @ self.x
+        output: Tensor = self.height(self.x) + noise @ self.x
+        return output
 
 
 def noisy_quadratic(seed: int) -> Task:
