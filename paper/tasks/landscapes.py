@@ -25,7 +25,7 @@ class Landscape(nn.Module):
 
     def forward(self, noise: Tensor) -> Tensor:
         """Return f(x) + ⟨ξ, x⟩ of each row ξ."""
-        return self.height(self.x) + noise @ self.x
+        return self.height(self.x) + torch.mv(noise, self.x)
 
 
 def noisy_quadratic(seed: int) -> Task:
@@ -40,7 +40,7 @@ def noisy_quadratic(seed: int) -> Task:
     root = (curvature.sqrt()[:, None] * rotation).float()
 
     def height(x: Tensor) -> Tensor:
-        return (root @ x).square().sum() / 2
+        return torch.mv(root, x).square().sum() / 2
 
     start = torch.randn(DIMENSIONS, generator=generator)
     return _task(Landscape(start, height), 0.1, generator)

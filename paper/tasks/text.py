@@ -75,11 +75,11 @@ def byte_gpt_bf16(seed: int) -> Task:
 
 
 def post_ln_gpt(seed: int) -> Task:
-    """Return the text with a post-LN transformer of 24 layers of width 32, 2 windows a batch."""
+    """Return the text with a post-LN transformer of 24 layers of width 32, 4 windows a batch."""
     generator = torch.Generator().manual_seed(seed)
     train, validation = _windows(generator)
     model = Gpt(VOCABULARY, WINDOW, 32, 24, 2, pre_norm=False, generator=generator)
-    return Task(model, train, validation, _cross_entropy, 2)
+    return Task(model, train, validation, _cross_entropy, 4)
 
 
 class ByteLstm(nn.Module):
