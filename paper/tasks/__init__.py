@@ -1,12 +1,12 @@
 """Training tasks that need no download: data, network and loss from a seed.
 
-The goal of a task lies nine tenths of the way from the score of a trivial predictor to what a
-small pilot reached: the median over the seeds 1000, 1001 and 1002, which no experiment uses, of
-AdamW with a cosine at the best of three learning rates. The trivial predictor draws one of the
-classes, answers 1 to the adding problem (a mean squared error of 1/6) or knows how often each byte
-is in the text; on a landscape it stays where it starts, at the expected height. All networks on the
-digits that have ReLUs share the goal of `digits`; its goal and `published_regression`'s, the loss
-of a constant answer, are the demo's.
+The goal of a task lies nine tenths of the way from the score of a trivial predictor to what AdamW
+with a cosine reached in a small pilot, at the best of the one to four learning rates that were
+tried: the median of one to three seeds from 1000 to 1002, which no experiment uses.
+The trivial predictor draws one of the classes, answers 1 to the adding problem (a mean squared
+error of 1/6) or knows how often each byte is in the text; on a landscape it stays where it starts,
+at the expected height. All networks on the digits that have ReLUs share the goal of `digits`; its
+goal and `published_regression`'s, the loss of a constant answer, are the demo's.
 """
 
 from functools import partial
@@ -28,13 +28,13 @@ TASKS: dict[str, Problem] = {
     "digits_bf16": Problem(digits_bf16, steps=300, score="error", goal=0.1),
     "digits_cnn": Problem(digits_cnn, steps=300, score="error", goal=0.1),
     "deep_tanh": Problem(deep_tanh, steps=300, score="error", goal=0.31),
-    "faces_cnn": Problem(faces_cnn, steps=200, score="error", goal=0.05),
+    "faces_cnn": Problem(faces_cnn, steps=200, score="error", goal=0.061),
     "adding_100": Problem(partial(adding, length=100), steps=500, score="loss", goal=0.018),
-    "adding_200": Problem(partial(adding, length=200), steps=500, score="loss", goal=0.018),
-    "byte_lstm": Problem(byte_lstm, steps=300, score="loss", goal=2.45),
-    "byte_gpt": Problem(byte_gpt, steps=300, score="loss", goal=2.4),
-    "byte_gpt_bf16": Problem(byte_gpt_bf16, steps=200, score="loss", goal=2.56),
-    "post_ln_gpt": Problem(post_ln_gpt, steps=300, score="loss", goal=2.74),
+    "adding_200": Problem(partial(adding, length=200), steps=500, score="loss", goal=0.019),
+    "byte_lstm": Problem(byte_lstm, steps=300, score="loss", goal=2.21),
+    "byte_gpt": Problem(byte_gpt, steps=300, score="loss", goal=2.52),
+    "byte_gpt_bf16": Problem(byte_gpt_bf16, steps=200, score="loss", goal=2.64),
+    "post_ln_gpt": Problem(post_ln_gpt, steps=300, score="loss", goal=2.73),
     "noisy_quadratic": Problem(noisy_quadratic, steps=300, score="loss", goal=0.41),
     "noisy_double_well": Problem(noisy_double_well, steps=300, score="loss", goal=3.3),
 }
