@@ -7,7 +7,6 @@ import ast
 import functools
 import hashlib
 import importlib.metadata
-import inspect
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +22,7 @@ from paper.training import Result, Run, train
 
 ROOT = Path(__file__).parents[2]
 OURS = ("paper", "reference", "torch_impl")
+KERNELS = "torch_impl.fused.cpu"
 
 FORM = {
     "run": {
@@ -97,19 +97,22 @@ def configuration(run: Run) -> str:
 def code(run: Run) -> str:
     """Return a digest of what a run executes, but for comments and docstrings.
 
-    The training loop, the task's module and the optimizer's with all of ours that they import, and
-    the versions of torch and, for an optimizer of another package, of that.
+    The training loop, the task's module and the optimizer's with all of ours that they import, its
+    kernels if it is fused, and the versions of torch and, for an optimizer of another package, of
+    that.
     """
-    return _code(inspect.unwrap(_function(TASKS[run.task].make)), OPTIMIZERS[run.optimizer])
+    make = _function(TASKS[run.task].make)
+    kernels = KERNELS if run.options.get("fused") else None
+    return _code(make.__module__, OPTIMIZERS[run.optimizer].__module__, kernels)
 
 
 @functools.cache
-def _code(make: Callable[..., Any], optimizer: Callable[..., Any]) -> str:
-    roots = ["paper.training", make.__module__]
+def _code(task: str, optimizer: str, kernels: str | None) -> str:
+    roots = ["paper.training", task, *([kernels] if kernels else [])]
     versions = [f"torch {importlib.metadata.version('torch').partition('+')[0]}"]
-    package = optimizer.__module__.partition(".")[0]
+    package = optimizer.partition(".")[0]
     if package in OURS:
-        roots.append(optimizer.__module__)
+        roots.append(optimizer)
     elif package != "torch":
         versions.append(f"{package} {importlib.metadata.version(package)}")
     modules = _imported(roots, skipped=("paper.tasks", "paper.optimizers"))

@@ -51,12 +51,15 @@ class Problem:
         of wrong predictions.
     goal
         The largest score with which a run counts as trained.
+    trivial
+        The score of what has learned nothing.
     """
 
     make: Callable[[int], Task]
     steps: int
     score: Literal["loss", "error"]
     goal: float
+    trivial: float
 
 
 def relu_network(widths: list[int], bias: float, generator: torch.Generator) -> nn.Sequential:
