@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,8 +146,14 @@ def main(arguments: Sequence[str]) -> int:
     if not given.afresh:
         console.print(f"{store.restore(kept, folder / 'runs')} runs are known from {RESULTS}")
     with cluster(given.cluster, given.workers) as client:
-        for phase in (planned(profile), confirming(profile, results)):
-            experiments = {n: r for n, r in phase.items() if not given.only or n in given.only}
+        for phase in (planned, partial(confirming, results=results)):
+            if given.only and phase is not planned and "confirmation" not in given.only:
+                continue
+            experiments = {
+                name: runs
+                for name, runs in phase(profile).items()
+                if not given.only or name in given.only
+            }
             paths = []
             for name, runs in experiments.items():
                 files = [folder / "runs" / f"{store.key(run)}.json" for run in runs]

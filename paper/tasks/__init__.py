@@ -6,8 +6,8 @@ tried: the median of one to three seeds from 1000 to 1002, which no experiment u
 The trivial predictor draws one of the classes, answers 1 to the adding problem (a mean squared
 error of 1/6) or knows how often each byte is in the text; on a landscape it stays where it starts,
 at the expected height. All networks on the digits that have ReLUs share the goal of `digits`,
-which is the demo's. On `published_regression` AdamW ends worse than a constant answer, whose loss is
-1; its goal is to explain three tenths of the variance.
+which is the demo's. On `published_regression` AdamW ends worse than a constant answer, whose loss
+is 1; its goal is to explain three tenths of the variance.
 """
 
 from functools import partial
