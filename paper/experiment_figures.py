@@ -26,10 +26,10 @@ from paper.questions.windows import (
     EVERY_TASK,
     MARGIN,
     map_of,
+    median_regret,
     methods_of,
     of_main,
     rates_of,
-    regret,
     tuned,
 )
 from paper.tasks import TASKS
@@ -103,7 +103,7 @@ def draw_preset(evidence: Evidence, path: Path) -> None:
             for i, task in enumerate(EVERY_TASK):
                 baseline = tuned(of_main(evidence, task, CLIPPED))
                 scores = of_main(evidence, task, method)
-                medians = [float(np.median(regret(task, row, baseline))) for row in scores]
+                medians = [median_regret(task, row, baseline) for row in scores]
                 half = "" if task in DEVELOPMENT else " *"
                 label = task.replace("_", " ") + half
                 _line(axes, i, evidence.profile.few(rates_of(task)), medians, label)

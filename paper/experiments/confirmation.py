@@ -1,9 +1,11 @@
 """One fixed setting: chosen on half of the tasks, confirmed on the other half."""
 
+import math
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from paper.statistics import capped, regret
 from paper.tasks import TASKS
 from paper.training import Run
 
@@ -17,7 +19,7 @@ from .design import (
     SEVEN_RATES,
     Profile,
 )
-from .methods import Method
+from .methods import CLIPPED, Method
 
 
 def confirmation(profile: Profile, searched: Iterable[Mapping[str, Any]]) -> Iterator[Run]:
@@ -31,23 +33,25 @@ def confirmation(profile: Profile, searched: Iterable[Mapping[str, Any]]) -> Ite
 def chosen(searched: Iterable[Mapping[str, Any]]) -> dict[str, Method]:
     """Return the setting with the least mean regret, with c "constant" and "decayed".
 
-    A setting's regret on a task at a learning rate is how much worse its median score over the
-    seeds is than that of AdamW + clip_grad_norm_ at its best rate, as a share of the way from the
-    trivial score to that; between −1 and 1. The mean is over rates and tasks.
+    Against the median score of AdamW + clip_grad_norm_ at its best rate; the mean is over tasks and
+    learning rates, of medians over the seeds.
     """
-    medians: dict[tuple[str, str, float], list[float]] = {}
+    scores: dict[tuple[str, str, float], list[float]] = {}
     methods: dict[str, Mapping[str, Any]] = {}
     for record in searched:
         run = record["run"]
         methods[run["method"]] = run
-        place = (run["task"], run["method"], run["options"]["lr"])
-        medians.setdefault(place, []).append(store.result(dict(record)).score)
-    scores = {place: statistics.median(values) for place, values in medians.items()}
+        place = (run["method"], run["task"], run["options"]["lr"])
+        scores.setdefault(place, []).append(store.result(dict(record)).score)
+    medians = {
+        place: statistics.median(capped(values, TASKS[place[1]].trivial))
+        for place, values in scores.items()
+    }
     best: dict[str, tuple[float, Method]] = {}
     for name, run in methods.items():
-        if run["optimizer"] != "RelativisticAdam":
+        if name == CLIPPED.name:
             continue
-        mean = statistics.fmean(_regrets(name, scores))
+        mean = statistics.fmean(_regrets(name, medians))
         kind = "decayed" if run["options"]["speed_follows_lr"] else "constant"
         options = {k: v for k, v in run["options"].items() if k != "lr"}
         if kind not in best or mean < best[kind][0]:
@@ -55,18 +59,14 @@ def chosen(searched: Iterable[Mapping[str, Any]]) -> dict[str, Method]:
     return {kind: method for kind, (_, method) in sorted(best.items())}
 
 
-def _regrets(name: str, scores: Mapping[tuple[str, str, float], float]) -> Sequence[float]:
-    regrets = []
-    for (task, method, _), score in scores.items():
-        if method != name:
-            continue
-        tuned = min(
-            s for (t, m, _), s in scores.items() if (t, m) == (task, "AdamW + clip_grad_norm_")
-        )
-        regrets.append(regret(score, tuned, TASKS[task].trivial))
-    return regrets
-
-
-def regret(score: float, tuned: float, trivial: float) -> float:
-    """Return how much worse a score is than the tuned one, in the unit of what that has learned."""
-    return max(-1.0, min(1.0, (score - tuned) / max(trivial - tuned, 1e-12)))
+def _regrets(name: str, medians: Mapping[tuple[str, str, float], float]) -> list[float]:
+    """Return a method's regrets, of every task and learning rate."""
+    tuned: dict[str, float] = {}
+    for (method, task, _), score in medians.items():
+        if method == CLIPPED.name:
+            tuned[task] = min(score, tuned.get(task, math.inf))
+    return [
+        float(regret(score, tuned[task], TASKS[task].trivial))
+        for (method, task, _), score in medians.items()
+        if method == name
+    ]

@@ -12,7 +12,7 @@ from paper.tasks import TASKS
 from reference import zeta
 
 from .answer import Answer, interval, number, share
-from .windows import EVERY_TASK, methods_of, of_main, regret, tuned
+from .windows import EVERY_TASK, median_regret, methods_of, of_main, tuned
 
 PRECISIONS = {"digits": "digits_bf16", "byte_gpt": "byte_gpt_bf16"}
 """Tasks in binary32, and the same in bfloat16."""
@@ -23,7 +23,7 @@ def gravity(evidence: Evidence) -> Answer:
     regrets, reached = [], 0
     for task in EVERY_TASK:
         scores, baseline = of_main(evidence, task, GRAVITY), tuned(of_main(evidence, task, CLIPPED))
-        regrets.append(float(np.median(regret(task, tuned(scores), baseline))))
+        regrets.append(median_regret(task, tuned(scores), baseline))
         reached += bool(np.median(tuned(scores)) <= TASKS[task].goal)
     rows = [["task", "method", "rates that train", "best score", "rank correlation of |ζ| and |g|"]]
     order = {task: reversal(task, 0) for task in WHOLE_FACTORIAL}

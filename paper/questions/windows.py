@@ -22,6 +22,7 @@ from paper.statistics import (
     holm,
     mean_interval,
     paired_difference_interval,
+    regret,
     sign_flip_test,
     trained_share,
     window,
@@ -62,10 +63,10 @@ def tuned(scores: Scores) -> Scores:
     return np.asarray(scores[np.argmin(np.median(scores, axis=1))])
 
 
-def regret(task: str, scores: Scores, baseline: Scores) -> Scores:
-    """Return how much worse scores are than a baseline's, in the unit of what that has learned."""
-    gap = max(TASKS[task].trivial - float(np.median(baseline)), 1e-12)
-    return np.asarray((scores - baseline) / gap)
+def median_regret(task: str, scores: Scores, baseline: Scores) -> float:
+    """Return the regret of a median score against that of a baseline."""
+    tuned_score = float(np.median(baseline))
+    return float(regret(np.median(scores), tuned_score, TASKS[task].trivial))
 
 
 def window_widths(evidence: Evidence) -> Answer:
@@ -110,7 +111,7 @@ def best_of_a_budget(evidence: Evidence) -> Answer:
         cells = []
         for name, method in methods_of(evidence).items():
             scores = tuned(of_main(evidence, task, method))
-            regrets[name].append(float(np.median(regret(task, scores, baseline))))
+            regrets[name].append(median_regret(task, scores, baseline))
             cells.append(number(float(np.median(scores)), 3))
         rows.append([task, *cells])
     means = {name: mean_interval(values) for name, values in regrets.items()}
@@ -231,6 +232,7 @@ def fixed_setting(evidence: Evidence) -> Answer:
 
 def _against(task: str, scores: Scores, baseline: Scores) -> Interval:
     """Return the regret against a baseline with its interval, seeds paired."""
-    gap = max(TASKS[task].trivial - float(np.median(baseline)), 1e-12)
-    found = paired_difference_interval(scores, baseline)
-    return Interval(found.estimate / gap, found.low / gap, found.high / gap)
+    found, trivial = paired_difference_interval(scores, baseline), TASKS[task].trivial
+    level = float(np.median(baseline))
+    bounds = regret(level + np.array([found.estimate, found.low, found.high]), level, trivial)
+    return Interval(*bounds.tolist())

@@ -13,7 +13,7 @@ from .intervals import (
     paired_difference_interval,
 )
 from .significance import detectable_difference, holm, sign_flip_test
-from .tuning import Window, expected_best, trained_share, window, windows_by_seed
+from .tuning import Window, expected_best, regret, trained_share, window, windows_by_seed
 
 __all__ = [
     "Interval",
@@ -25,6 +25,7 @@ __all__ = [
     "mean_interval",
     "median_interval",
     "paired_difference_interval",
+    "regret",
     "sign_flip_test",
     "trained_share",
     "window",

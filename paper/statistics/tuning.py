@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .arguments import as_scores, check_count
+from .arguments import Array, as_scores, check_count
 
 
 def expected_best(scores: npt.ArrayLike, draws: int) -> float:
@@ -43,6 +43,30 @@ def expected_best(scores: npt.ArrayLike, draws: int) -> float:
     reachable = n - draws + 1
     weights = [math.comb(n - i, draws - 1) / math.comb(n, draws) for i in range(1, reachable + 1)]
     return float(np.dot(weights, values[:reachable]))
+
+
+def regret(scores: npt.ArrayLike, tuned: float, trivial: float) -> Array:
+    """Return how much worse scores are than that of a tuned baseline, by what that has learned.
+
+    Parameters
+    ----------
+    scores
+        Finite, of any shape.
+    tuned
+        The baseline's score.
+    trivial
+        The score of what has learned nothing, > 0: its distance from ``tuned`` is the unit, but a
+        tenth of it at least, for a baseline that has hardly learned.
+
+    Raises
+    ------
+    ValueError
+        If ``trivial`` is not a finite number > 0.
+    """
+    if not 0 < trivial < math.inf:
+        raise ValueError(f"trivial={trivial!r}: expected a finite score > 0")
+    unit = max(trivial - tuned, trivial / 10)
+    return np.asarray((np.asarray(scores, dtype=np.float64) - tuned) / unit)
 
 
 @dataclass(frozen=True)
