@@ -22,7 +22,9 @@ from paper.training import Result, Run, train
 
 ROOT = Path(__file__).parents[2]
 OURS = ("paper", "reference", "torch_impl")
-KERNELS = "torch_impl.fused.cpu"
+KERNELS = ("torch_impl.fused.cpu", "torch_impl.fused.cpu_kernels")
+REGISTRIES = ("paper.tasks", "paper.optimizers", "torch_impl")
+"""What knows of all tasks and optimizers, of which a run needs one each."""
 
 FORM = {
     "run": {
@@ -102,20 +104,19 @@ def code(run: Run) -> str:
     that.
     """
     make = _function(TASKS[run.task].make)
-    kernels = KERNELS if run.options.get("fused") else None
+    kernels = KERNELS if run.options.get("fused") else ()
     return _code(make.__module__, OPTIMIZERS[run.optimizer].__module__, kernels)
 
 
 @functools.cache
-def _code(task: str, optimizer: str, kernels: str | None) -> str:
-    roots = ["paper.training", task, *([kernels] if kernels else [])]
+def _code(task: str, optimizer: str, kernels: tuple[str, ...]) -> str:
     versions = [f"torch {importlib.metadata.version('torch').partition('+')[0]}"]
     package = optimizer.partition(".")[0]
+    modules = _imported(["paper.training", task], skipped=REGISTRIES)
     if package in OURS:
-        roots.append(optimizer)
+        modules |= _imported([optimizer, *kernels])
     elif package != "torch":
         versions.append(f"{package} {importlib.metadata.version(package)}")
-    modules = _imported(roots, skipped=("paper.tasks", "paper.optimizers"))
     digest = hashlib.sha256("\n".join(versions).encode())
     for path in sorted(modules):
         digest.update(_meaning(path).encode())
@@ -126,7 +127,7 @@ def _function(make: Callable[..., Any]) -> Callable[..., Any]:
     return make.func if isinstance(make, functools.partial) else make
 
 
-def _imported(roots: Iterable[str], skipped: Iterable[str]) -> set[Path]:
+def _imported(roots: Iterable[str], skipped: Iterable[str] = ()) -> set[Path]:
     """Return the files of modules, and of all of ours that they import when they are imported."""
     found: set[Path] = set()
     waiting = list(roots)
@@ -160,7 +161,8 @@ def _imports(path: Path, package: str) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             parts = package.split(".")[: 1 - node.level or None] if node.level else []
             base = ".".join([*parts, *([node.module] if node.module else [])])
-            yield base
+            if node.module:  # what is imported from "." are the modules beside this one
+                yield base
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
