@@ -153,9 +153,14 @@ def _file(module: str) -> Path | None:
     return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)
 
 
-def _imports(path: Path, package: str) -> Iterator[str]:
-    """Yield the modules that a file imports at its top level."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+@functools.cache
+def _imports(path: Path, package: str) -> tuple[str, ...]:
+    """Return the modules that a file imports at its top level."""
+    return tuple(_imports_of(ast.parse(path.read_text(encoding="utf-8")), package))
+
+
+def _imports_of(tree: ast.Module, package: str) -> Iterator[str]:
+    for node in tree.body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
