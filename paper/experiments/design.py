@@ -90,18 +90,26 @@ FIVE_RATES = (1e-3, 3e-3, 1e-2, 0.1, 1.0)
 FOUR_RATES = (1e-3, 1e-2, 0.1, 1.0)
 
 WHOLE_FACTORIAL = ("digits", "digits_cnn")
-DEVELOPMENT = ("digits", "deep_tanh", "byte_lstm", "adding_100", "noisy_quadratic", "digits_bf16")
+DEVELOPMENT = ("digits", "deep_tanh", "faces_cnn", "byte_lstm", "adding_100", "noisy_quadratic")
 CONFIRMATION = (
     "published_regression",
     "digits_cnn",
-    "faces_cnn",
+    "digits_bf16",
     "adding_200",
     "byte_gpt",
     "post_ln_gpt",
     "noisy_double_well",
     "byte_gpt_bf16",
 )
-COSTLY = ("adding_100", "adding_200", "byte_lstm", "byte_gpt", "post_ln_gpt", "byte_gpt_bf16")
+COSTLY = (
+    "digits_bf16",
+    "adding_100",
+    "adding_200",
+    "byte_lstm",
+    "byte_gpt",
+    "post_ln_gpt",
+    "byte_gpt_bf16",
+)
 """Tasks with five learning rates instead of seven."""
 
 WIDTHS = ("digits_width_32", "digits_width_64", "digits", "digits_width_256", "digits_width_512")

@@ -12,7 +12,7 @@ from paper.tasks import TASKS
 from reference import zeta
 
 from .answer import Answer, interval, number, share
-from .windows import EVERY_TASK, median_regret, methods_of, of_main, tuned
+from .windows import EVERY_TASK, median_regret, methods_of, of_main, rates_of, tuned
 
 PRECISIONS = {"digits": "digits_bf16", "byte_gpt": "byte_gpt_bf16"}
 """Tasks in binary32, and the same in bfloat16."""
@@ -87,8 +87,9 @@ def precision(evidence: Evidence) -> Answer:
         for name, method in methods_of(evidence).items():
             cells = []
             counts, bests = [], []
+            both = [lr for lr in rates_of(task) if lr in rates_of(narrow)]
             for key in (task, narrow):
-                scores = of_main(evidence, key, method)
+                scores = evidence.scores(key, method, both, "cosine", SEEDS)
                 trained = np.median(scores, axis=1) <= TASKS[key].goal
                 counts.append(int(trained.sum()))
                 cells.append(share(counts[-1], len(trained)))
