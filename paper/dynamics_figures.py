@@ -36,13 +36,14 @@ def draw_bifurcation(rates: Array, orbits: Mapping[str, Array], path: Path) -> N
     orbits
         Last points of the map by law, in units of c, each of shape (points, starts, n).
     path
-        PNG to write.
+        File to write.
     """
     with plt.style.context(STYLE):
-        figure, grid = plt.subplots(1, len(orbits), figsize=(3 * len(orbits), 3.4), sharey=True)
+        figure, grid = plt.subplots(1, len(orbits), figsize=(1.9 * len(orbits), 2.7), sharey=True)
         for axes, (law, points) in zip(np.atleast_1d(grid), orbits.items(), strict=True):
             flat = points.reshape(-1, len(rates))
-            axes.plot(rates, flat.T, ".", markersize=1.5, markeredgewidth=0, color="C0")
+            dots = {"markersize": 1.5, "markeredgewidth": 0, "color": "C0", "rasterized": True}
+            axes.plot(rates, flat.T, ".", **dots)
             axes.axvline(2, color="0.6", linewidth=0.8)
             for half in (-0.5, 0.5):
                 axes.axhline(half, color="C1", linewidth=0.8, linestyle="--")
@@ -77,10 +78,10 @@ def draw_flows(
     errors
         (time steps, distances at the end) by method.
     path
-        PNG to write.
+        File to write.
     """
     with plt.style.context(STYLE):
-        figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12.5, 4))
+        figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9.6, 3.6))
         for (name, x), dashes in zip(paths.items(), DASHES, strict=False):
             left.plot(x[:, 0], x[:, 1], linestyle=dashes, label=name)
         left.plot(0, 0, "k+", markersize=10)
@@ -107,7 +108,7 @@ def draw_flows(
         right.set_xlabel("time step h")
         right.set_ylabel("distance from the flow at the end")
         for axes in (left, middle, right):
-            axes.legend(fontsize=8)
+            axes.legend(fontsize=7)
         save(figure, path)
 
 
@@ -119,11 +120,11 @@ def draw_portraits(portraits: Mapping[str, Sequence[tuple[Array, Array]]], path:
     portraits
         Orbits (x, p) by title, each an array of shape (n,).
     path
-        PNG to write.
+        File to write.
     """
     with plt.style.context(STYLE):
         columns = len(portraits)
-        figure, grid = plt.subplots(1, columns, figsize=(4.1 * columns, 3.8), sharey=True)
+        figure, grid = plt.subplots(1, columns, figsize=(3.2 * columns, 3), sharey=True)
         for axes, (title, orbits) in zip(np.atleast_1d(grid), portraits.items(), strict=True):
             for x, p in orbits:
                 towards = "C0" if x[-1] < 0 else "C1"
@@ -157,22 +158,23 @@ def draw_wells(
     shares
         Escaped share of chains by title, each of shape (n,).
     path
-        PNG to write.
+        File to write.
     """
     codes = list(ENDS)
     colours = ListedColormap([colour for _, colour in ENDS.values()])
     with plt.style.context(STYLE):
-        columns = len(ends) + 1
-        figure, (*maps, right) = plt.subplots(1, columns, figsize=(4.1 * columns, 3.9))
+        rows = (len(ends) + 2) // 2
+        figure, grid = plt.subplots(rows, 2, figsize=(8.2, 3.1 * rows))
+        *maps, right = grid.flat
         for axes, (title, table) in zip(maps, ends.items(), strict=True):
             picture = np.vectorize(codes.index)(table)
             norm = BoundaryNorm(np.arange(len(codes) + 1) - 0.5, len(codes))
-            axes.pcolormesh(rates, starts, picture, cmap=colours, norm=norm, shading="nearest")
+            axes.pcolormesh(rates, starts, picture, cmap=colours, norm=norm, shading="nearest", rasterized=True)
             axes.set_xscale("log")
             axes.grid(visible=False)
             axes.set_title(title)
             axes.set_xlabel("learning rate η")
-        maps[0].set_ylabel("start x₀")
+            axes.set_ylabel("start x₀")
         patches = [Patch(color=colour, label=text) for text, colour in ENDS.values()]
         figure.legend(handles=patches, fontsize=8, ncols=len(codes), loc="outside lower center")
         for (law, share), dashes, marker in zip(shares.items(), DASHES, MARKERS, strict=False):

@@ -14,6 +14,10 @@ from .training import Result
 STYLE = Path(__file__).with_name("style.mplstyle")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
+_UNDATED: Mapping[str, dict[str, str | None]] = {
+    "png": {"Software": ""},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+}
 
 
 def draw_demo(
@@ -36,10 +40,14 @@ def draw_demo(
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG, atomically, and close it."""
+    """Write a figure atomically, in the format that its name ends with, and close it.
+
+    What would differ between two files of the same figure is left out: who made it, and when.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    figure.savefig(part, format="png", metadata={"Software": ""})
+    kind = path.suffix.removeprefix(".")
+    figure.savefig(part, format=kind, metadata=_UNDATED[kind])
     plt.close(figure)
     os.replace(part, path)
 

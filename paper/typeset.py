@@ -1,0 +1,208 @@
+"""The tables of the paper: rows of words, the first one the head, which the text lays out.
+
+In a cell, ``**words**`` are bold and what stands between backticks is code.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import reference
+from analysis.forms import read_json
+from proofs.entry import Entry
+from proofs.registry import CLAIMS
+from proofs.registry import read as read_registry
+
+from . import bench, claims, fault_tables, published, score_tables, theorems
+from .values import DEMO_FORM, RATIOS, RESULTS, values
+
+Rows = list[Sequence[str]]
+
+CITED = (
+    "smooth-sqrt-inverse-of-gamma",
+    "published-jump",
+    "published-peak",
+    "piecewise-exceeds-from-the-golden-ratio",
+    "readme-literal-loses-sign",
+    "bounded-law-vector",
+    "law-firmly-nonexpansive",
+    "smooth-sqrt-monotone-in-n",
+    "tanh-near-smooth-sqrt",
+    "adam-default-step",
+    "adam-moments-need-their-betas",
+    "growth-of-a-step",
+    "quadratic-cycle",
+    "quadratic-never-diverges",
+    "newtonian-diverges",
+    "relativistic-flow-energy",
+    "gravity-flow-energy",
+    "gravity-flow-energy-with-zeta",
+    "velocity-universal-bound",
+    "smooth-torch-limited",
+    "smooth-codes-agree",
+    "block-of-measured-norm-within-limit",
+    "naive-vanishes-binary32",
+    "naive-exceeds-binary32",
+    "kernel-monotone",
+    "zeta-not-amplified",
+    "zeta-inverse-flushed-is-nan",
+)
+"""The entries of the registry that the paper's table shows; the claims have a table of their own."""
+
+
+def tables(results: Path = RESULTS) -> dict[str, Rows]:
+    """Return the tables by name.
+
+    Parameters
+    ----------
+    results
+        Folder of the committed results.
+    """
+    found = bench.read(bench.file(results, "cpu"))
+    faults, scores = fault_tables.read(results), score_tables.read(results)
+    return {
+        "laws": laws(),
+        "speeds": speeds(values(results)),
+        "law-claims": law_claims(),
+        "gravity-claims": gravity_claims(),
+        "theorems": cited(),
+        "methods": methods(),
+        "faults": [(row[0], *row[1:5]) for row in fault_tables.counts(faults)],
+        "scores": [(row[0], *row[1:3], *row[4:6]) for row in score_tables.scores(scores)],
+        "steps": bench.ratios(found, "steps"),
+        "steps-gpu": gpu_steps(results),
+        "peers": bench.ratios(found, "peers"),
+        "costs": bench.ratios(found, "costs"),
+        "memory": bench.memory(found),
+        "gravity-published": published.rows(published.read(results)),
+        "demo": demo(results),
+    }
+
+
+def laws() -> Rows:
+    """Return a row per law: its gain, and where it comes from."""
+    return [
+        ("law", "gain", "source"),
+        *((f"`{key}`", law.equation, law.source) for key, law in reference.LAWS.items()),
+    ]
+
+
+def speeds(found: Mapping[str, str]) -> Rows:
+    """Return the speed of every law at some ratios."""
+    return [
+        ("ρ(r)", *(f"r = {ratio:g}" for ratio in RATIOS)),
+        *(
+            (f"`{key}`", *(found[f"law.{key}.speed.{ratio:g}"] for ratio in RATIOS))
+            for key in reference.LAWS
+        ),
+    ]
+
+
+def law_claims() -> Rows:
+    """Return a row per property: which laws have it, and where the others fail."""
+    entries = read_registry()
+    rows: Rows = [("property", *(f"`{key}`" for key in reference.LAWS), "by")]
+    for name in reference.LAW_PROPERTIES:
+        shown = [_verdict(law.claims[name]) for law in reference.LAWS.values()]
+        methods = {m: None for key in reference.LAWS for m in entries[f"{key}.{name}"].methods}
+        rows.append((name.replace("_", " "), *shown, ", ".join(methods)))
+    return rows
+
+
+def gravity_claims() -> Rows:
+    """Return a row per claim about Gravity's term."""
+    entries = read_registry()
+    rows: Rows = [("claim about ζ", "", "by")]
+    for name, claim in CLAIMS["gravity"].items():
+        methods = ", ".join(entries[f"gravity.{name}"].methods)
+        rows.append((claim.property.statement, _verdict(claim), methods))
+    return rows
+
+
+def _verdict(claim: Any) -> str:
+    if claim.holds:
+        return "✓"
+    return f"✗ {', '.join(map(_shown, claim.witness))}"
+
+
+def _shown(witness: Any) -> str:
+    return f"{witness:g}" if isinstance(witness, float) else str(witness)
+
+
+def cited() -> Rows:
+    """Return a row per theorem that the paper names: what it says, and what proves it."""
+    entries = read_registry()
+    rows: Rows = [("id", "statement", "", "by")]
+    return rows + [_theorem(entries[key]) for key in CITED]
+
+
+def _theorem(entry: Entry) -> Sequence[str]:
+    about = f" ({entry.formats})" if entry.formats else ""
+    status = "proved" if entry.kind == "theorem" else "**refuted**"
+    return (f"`{entry.id}`", f"{entry.statement}{about}", status, ", ".join(entry.methods))
+
+
+def methods() -> Rows:
+    """Return the methods of proof: how many entries each has, and what it trusts."""
+    return [(row[0], row[1], row[3]) for row in theorems.methods()]
+
+
+def gpu_steps(results: Path) -> Rows:
+    """Return the ratios of steps on a GPU, empty where none are measured."""
+    path = bench.file(results, "cuda")
+    return bench.ratios(bench.read(path), "steps") if path.exists() else []
+
+
+def demo(results: Path) -> Rows:
+    """Return the published demo: a row per method, over its seeds."""
+    grouped: dict[str, list[Mapping[str, Any]]] = {}
+    for result in read_json(results / "demo.json", DEMO_FORM)["results"]:
+        if result["run"]["task"] == "published_regression":
+            grouped.setdefault(result["run"]["method"], []).append(result)
+    rows: Rows = [("method", "exploded", "training loss", "validation loss", "largest r")]
+    for method, runs in grouped.items():
+        alive = [run for run in runs if not run["exploded"]]
+        rows.append(
+            (
+                method,
+                f"{len(runs) - len(alive)} of {len(runs)}",
+                _range(run["train_loss"][-1] for run in alive),
+                _range(run["validation_loss"] for run in alive),
+                _range(run["largest_ratio"] for run in runs),
+            )
+        )
+    return rows
+
+
+def _range(numbers: Any) -> str:
+    present = [number for number in numbers if number is not None]
+    if not present:
+        return "–"
+    low, high = f"{min(present):.2g}", f"{max(present):.2g}"
+    return low if low == high else f"{low} to {high}"
+
+
+def claim_rows(judged: Sequence[Mapping[str, Any]]) -> Rows:
+    """Return a row per published sentence, as `paper.claims.judged` returns them."""
+    rows: Rows = [("published sentence", "verdict", "because", "shown by")]
+    return rows + [
+        (
+            f"{claim['quote']} @{claim['source']}",
+            claim["verdict"],
+            claim["because"],
+            ", ".join(map(_evidence, claim["by"])),
+        )
+        for claim in judged
+    ]
+
+
+def _evidence(shown: str) -> str:
+    kind, _, name = shown.partition(":")
+    return f"@{kind}:{name}" if kind in {"figure", "table", "question"} else f"`{name}`"
+
+
+def shown_claims(
+    found: Mapping[str, str], answers: Mapping[str, Any], source: Path = claims.SOURCE
+) -> Rows:
+    """Return the table of published sentences, with values and the experiments' verdicts."""
+    return claim_rows(claims.judged(claims.read(source), found, answers["claims"]))
