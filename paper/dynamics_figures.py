@@ -169,7 +169,9 @@ def draw_wells(
         for axes, (title, table) in zip(maps, ends.items(), strict=True):
             picture = np.vectorize(codes.index)(table)
             norm = BoundaryNorm(np.arange(len(codes) + 1) - 0.5, len(codes))
-            axes.pcolormesh(rates, starts, picture, cmap=colours, norm=norm, shading="nearest", rasterized=True)
+            axes.pcolormesh(
+                rates, starts, picture, cmap=colours, norm=norm, shading="nearest", rasterized=True
+            )
             axes.set_xscale("log")
             axes.grid(visible=False)
             axes.set_title(title)

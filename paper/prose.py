@@ -22,7 +22,10 @@ _NOT_PROSE = (
     re.compile(r"//[^\n]*"),  # comments
     re.compile(r"(?m)^=+ [^\n]*"),  # headings
     re.compile(r"`[^`]*`"),  # code
-    re.compile(r"#(?:v|thm|see|fig|tab|answer|import|include|bibliography)\b(?:\(?\s*\"[^\"]*\")*"),
+    re.compile(
+        r"#(?:v|thm|fig|tab|answer|question|import|include|bibliography)\b(?:\(?\s*\"[^\"]*\")*"
+    ),
+    re.compile(r"\bwidth: \d+%|\bsize: [\d.]+pt|\bcolumns: \([^()]*\)"),  # layout
     re.compile(r"@[\w:-]+"),  # citations and references
     re.compile(r"<[\w:-]+>"),  # labels
 )

@@ -125,7 +125,9 @@ def draw_regimes(
         for axes, (title, table) in zip(np.atleast_1d(grid), names.items(), strict=True):
             codes = np.vectorize(kinds.index)(table)
             norm = BoundaryNorm(np.arange(4) - 0.5, 3)
-            axes.pcolormesh(entries, rates, codes, cmap=colours, norm=norm, shading="nearest", rasterized=True)
+            axes.pcolormesh(
+                entries, rates, codes, cmap=colours, norm=norm, shading="nearest", rasterized=True
+            )
             for code, kind in enumerate(kinds):
                 where = np.argwhere(codes == code)
                 if len(where):

@@ -14,19 +14,17 @@ from proofs.registry import CLAIMS
 from proofs.registry import read as read_registry
 
 from . import bench, claims, fault_tables, published, score_tables, theorems
-from .values import DEMO_FORM, RATIOS, RESULTS, values
+from .values import DEMO_FORM, RATIOS, RESULTS, scientific, values
 
 Rows = list[Sequence[str]]
 
 CITED = (
     "smooth-sqrt-inverse-of-gamma",
     "published-jump",
-    "published-peak",
     "piecewise-exceeds-from-the-golden-ratio",
     "readme-literal-loses-sign",
     "bounded-law-vector",
     "law-firmly-nonexpansive",
-    "smooth-sqrt-monotone-in-n",
     "tanh-near-smooth-sqrt",
     "adam-default-step",
     "adam-moments-need-their-betas",
@@ -42,12 +40,11 @@ CITED = (
     "smooth-codes-agree",
     "block-of-measured-norm-within-limit",
     "naive-vanishes-binary32",
-    "naive-exceeds-binary32",
     "kernel-monotone",
     "zeta-not-amplified",
     "zeta-inverse-flushed-is-nan",
 )
-"""The entries of the registry that the paper's table shows; the claims have a table of their own."""
+"""The entries of the registry that the paper's table shows; claims have tables of their own."""
 
 
 def tables(results: Path = RESULTS) -> dict[str, Rows]:
@@ -67,13 +64,11 @@ def tables(results: Path = RESULTS) -> dict[str, Rows]:
         "gravity-claims": gravity_claims(),
         "theorems": cited(),
         "methods": methods(),
-        "faults": [(row[0], *row[1:5]) for row in fault_tables.counts(faults)],
-        "scores": [(row[0], *row[1:3], *row[4:6]) for row in score_tables.scores(scores)],
-        "steps": bench.ratios(found, "steps"),
+        "robustness": robustness(faults, scores),
+        "steps": steps(found),
         "steps-gpu": gpu_steps(results),
-        "peers": bench.ratios(found, "peers"),
+        "peers": peers(found),
         "costs": bench.ratios(found, "costs"),
-        "memory": bench.memory(found),
         "gravity-published": published.rows(published.read(results)),
         "demo": demo(results),
     }
@@ -137,9 +132,8 @@ def cited() -> Rows:
 
 
 def _theorem(entry: Entry) -> Sequence[str]:
-    about = f" ({entry.formats})" if entry.formats else ""
     status = "proved" if entry.kind == "theorem" else "**refuted**"
-    return (f"`{entry.id}`", f"{entry.statement}{about}", status, ", ".join(entry.methods))
+    return (f"`{entry.id}`", entry.statement, status, ", ".join(entry.methods))
 
 
 def methods() -> Rows:
@@ -147,8 +141,38 @@ def methods() -> Rows:
     return [(row[0], row[1], row[3]) for row in theorems.methods()]
 
 
+def robustness(faults: Mapping[str, Any], scores: Mapping[str, Any]) -> Rows:
+    """Return a row per optimizer: its checks, within torch.optim's and beyond, and its faults."""
+    checked = {name: (*row[:2], *row[3:5]) for name, *row in score_tables.scores(scores)[1:]}
+    met = {name: row[:4] for name, *row in fault_tables.counts(faults)[1:]}
+    names = dict.fromkeys([*met, *checked])
+    unknown = ("–",) * 4
+    return [
+        ("optimizer", "passes", "fails", "beyond: passes", "fails", *fault_tables.MARKS),
+        *((name, *checked.get(name, unknown), *met.get(name, unknown)) for name in names),
+    ]
+
+
+def steps(found: Mapping[str, Any]) -> Rows:
+    """Return the ratios of step times, all over one baseline, and the peak memory of a step."""
+    table = _with_memory(bench.ratios(found, "steps"), found)
+    return [(row[0], *row[2:]) for row in table]
+
+
+def peers(found: Mapping[str, Any]) -> Rows:
+    """Return how much longer other packages take, and the peak memory of their steps."""
+    return _with_memory(bench.ratios(found, "peers"), found)
+
+
+def _with_memory(table: Rows, found: Mapping[str, Any]) -> Rows:
+    """Append the peak memory on the first model, as a multiple of the parameters."""
+    head, *body = bench.memory(found)
+    peaks = {row[0]: row[1] for row in body}
+    return [(*table[0], f"memory, {head[1]}"), *((*row, peaks[row[0]]) for row in table[1:])]
+
+
 def gpu_steps(results: Path) -> Rows:
-    """Return the ratios of steps on a GPU, empty where none are measured."""
+    """Return the ratios of step times on a GPU, empty where none are measured."""
     path = bench.file(results, "cuda")
     return bench.ratios(bench.read(path), "steps") if path.exists() else []
 
@@ -159,7 +183,7 @@ def demo(results: Path) -> Rows:
     for result in read_json(results / "demo.json", DEMO_FORM)["results"]:
         if result["run"]["task"] == "published_regression":
             grouped.setdefault(result["run"]["method"], []).append(result)
-    rows: Rows = [("method", "exploded", "training loss", "validation loss", "largest r")]
+    rows: Rows = [("optimizer", "exploded", "training loss", "validation loss", "largest r")]
     for method, runs in grouped.items():
         alive = [run for run in runs if not run["exploded"]]
         rows.append(
@@ -178,7 +202,7 @@ def _range(numbers: Any) -> str:
     present = [number for number in numbers if number is not None]
     if not present:
         return "–"
-    low, high = f"{min(present):.2g}", f"{max(present):.2g}"
+    low, high = (scientific(end(present)) for end in (min, max))
     return low if low == high else f"{low} to {high}"
 
 

@@ -4,12 +4,10 @@ The text has them by their paths, as ``#v("adam.bound")``; `paper.typeset` adds 
 """
 
 import inspect
-import json
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -104,9 +102,9 @@ def _enumeration() -> dict[str, str]:
         "seconds": str(report["seconds"]),
         "naive.beyond": f"{naive['beyond_limit'] / 1e6:.0f} million",
         "naive.vanished": f"{naive['vanished'] / 1e6:.0f} million",
-        "naive.vanishes_from": _scientific(naive["first_vanished"]),
+        "naive.vanishes_from": scientific(naive["first_vanished"]),
         "hypot.beyond": f"{hypot['beyond_limit'] / 1e6:.0f} million",
-        "hypot.vanishes_from": _scientific(hypot["first_vanished"]),
+        "hypot.vanishes_from": scientific(hypot["first_vanished"]),
         "safe.beyond": str(sum(s["beyond_limit"] for s in safe)),
     }
 
@@ -142,7 +140,7 @@ def _defaults() -> dict[str, str]:
     beta1, beta2 = signature["betas"].default
     return {
         **{key: f"{signature[key].default:g}" for key in ("lr", "speed_limit")},
-        "eps": _scientific(signature["eps"].default, 0),
+        "eps": scientific(signature["eps"].default, 0),
         "beta1": f"{beta1:g}",
         "beta2": f"{beta2:g}",
         "warmup": str(signature["speed_warmup_steps"].default),
@@ -208,22 +206,27 @@ def _rounding() -> dict[str, str]:
     }
     off = 1 - float(np.float32(0.999)) - (1 - 0.999)
     return {
-        **{key: _scientific(size) for key, size in found.items()},
-        "beta2.error": _scientific(abs(off) / (1 - 0.999)),
+        **{key: scientific(size) for key, size in found.items()},
+        "beta2.error": scientific(abs(off) / (1 - 0.999)),
     }
 
 
 def _bench(results: Path) -> dict[str, str]:
     found = bench.read(bench.file(results, "cpu"))
     steps = bench.entries_of(found, "steps")
-    made = {"environment": bench.environment(found)}
+    floors = {e["row"].removesuffix(", fused"): e["floor"] for e in steps if "floor" in e}
+    made = {
+        "environment": bench.environment(found),
+        "floor.adamw": str(bench.ADAMW_FLOOR),
+        "floor.per_component": str(floors["RelativisticAdamW, per_component"]),
+        "floor.per_param": str(floors["RelativisticAdamW, per_param"]),
+        "floor.gravity": str(floors["Gravity"]),
+    }
     for path in ("fused", "foreach"):
         for mode in ("per_component", "per_param", "global"):
             row = f"RelativisticAdamW, {mode}, {path}"
             made[f"{path}.{mode}"] = _span(e["ratio"] for e in steps if e["row"] == row)
-        made[f"{path}.gravity"] = _span(
-            e["ratio"] for e in steps if e["row"] == f"Gravity, {path}"
-        )
+        made[f"{path}.gravity"] = _span(e["ratio"] for e in steps if e["row"] == f"Gravity, {path}")
     for mode in ("per_component", "per_param"):
         row = f"relativistic-adam 1.0.0, {mode}"
         peers = bench.entries_of(found, "peers")
@@ -255,6 +258,7 @@ def _scores(results: Path) -> dict[str, str]:
     rows = {name: cells for name, *cells in score_tables.scores(found)[1:]}
     return {
         "checks": str(len(found["checks"])),
+        "beyond": str(sum(check["beyond torch"] for check in found["checks"].values())),
         "optimizers": str(len(found["outcomes"])),
         "ours.failed": rows["RelativisticAdam"][1],
         "relativistic_adam.failed": rows["relativistic-adam's RelativisticAdam"][1],
@@ -289,7 +293,7 @@ def _published(results: Path) -> dict[str, str]:
 def _demo(results: Path) -> dict[str, str]:
     found = read_json(results / "demo.json", DEMO_FORM)
     runs = [r for r in found["results"] if r["run"]["task"] == "published_regression"]
-    made = {}
+    made = {"seeds": str(len({run["run"]["seed"] for run in runs}))}
     for name, method in {
         "adam": "Adam",
         "clipped": "Adam + clip_grad_norm_",
@@ -302,7 +306,7 @@ def _demo(results: Path) -> dict[str, str]:
         alive = [run for run in mine if not run["exploded"]]
         made[f"{name}.exploded"] = f"{len(mine) - len(alive)} of {len(mine)} runs"
         if alive:
-            made[f"{name}.loss"] = _scientific(
+            made[f"{name}.loss"] = scientific(
                 statistics.median(run["train_loss"][-1] for run in alive)
             )
         ratios = [run["largest_ratio"] for run in mine if run["largest_ratio"] is not None]
@@ -311,15 +315,18 @@ def _demo(results: Path) -> dict[str, str]:
     return made
 
 
-def _scientific(value: float, digits: int = 1) -> str:
-    """Return a number as it is read: 0.0092, 6,552, 1.8·10¹⁸."""
+def scientific(value: float, digits: int = 1) -> str:
+    """Return a number as it is read: 0.0092, 6,552, 1.8·10¹⁸.
+
+    Parameters
+    ----------
+    value
+        Any finite number.
+    digits
+        Digits after the first where it is written with a power of ten; one more where it is not.
+    """
     if value == 0 or 1e-3 <= abs(value) < 1e5:  # noqa: PLR2004
-        return f"{value:.3g}" if abs(value) < 1e3 else f"{value:,.0f}"  # noqa: PLR2004
+        return f"{value:.{digits + 2}g}" if abs(value) < 1e3 else f"{value:,.0f}"  # noqa: PLR2004
     mantissa, _, power = f"{value:.{digits}e}".partition("e")
     raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
     return f"10{raised}" if float(mantissa) == 1 else f"{mantissa}·10{raised}"
-
-
-def nested(flat: Mapping[str, str]) -> str:
-    """Return values as JSON, by path, sorted."""
-    return json.dumps(dict(sorted(flat.items())), indent=1, ensure_ascii=False) + "\n"
