@@ -14,7 +14,9 @@ from proofs.registry import CLAIMS
 from proofs.registry import read as read_registry
 
 from . import bench, claims, fault_tables, published, score_tables, theorems
-from .values import DEMO_FORM, RATIOS, RESULTS, scientific, values
+from .derived import RATIOS
+from .numerals import scientific
+from .values import DEMO_FORM, RESULTS, values
 
 Rows = list[Sequence[str]]
 

@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pytest
 
+from analysis.forms import read_toml
 from paper import answers, claims, figures, pdf, prose, published, theory, typeset
 from paper.values import RESULTS, values
 from proofs.registry import read as read_registry
@@ -105,7 +106,7 @@ def test_mathematics_that_is_not_closed_is_an_error() -> None:
 
 
 def test_every_constant_is_used_and_has_a_reason() -> None:
-    rows = prose.read_toml(prose.TEXT / "constants.toml", prose.FORM)["constant"]
+    rows = read_toml(prose.TEXT / "constants.toml", prose.FORM)["constant"]
     numbers = {number for text in TEXTS.values() for number in prose.stray_numbers(text)}
     assert {row["text"] for row in rows} <= numbers
     assert all(row["reason"] for row in rows)
