@@ -1,7 +1,6 @@
 """The numbers of the paper that follow from the laws, the defaults and the analysis of both."""
 
 import inspect
-import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -14,9 +13,6 @@ from reference.gravity import CLOCKS, ZETA_SUPREMUM
 from torch_impl import Gravity, RelativisticAdam, RelativisticAdamW
 
 from .numerals import scientific
-
-RATIOS = (0.5, 0.9, 0.999, 1.001, 5.0)
-"""Speed ratios at which the laws are compared."""
 
 
 def derived() -> dict[str, str]:
@@ -38,22 +34,12 @@ def _laws() -> dict[str, str]:
     jump, excess = FACTS["published"].jump, FACTS["piecewise"].first_excess
     if jump is None or excess is None:
         raise ValueError("a published law neither jumps nor exceeds: expected both to be derived")
-    speeds = {
-        f"{key}.speed.{ratio:g}": _speed(float(law.speed(ratio)))
-        for key, law in reference.LAWS.items()
-        for ratio in RATIOS
-    }
     return {
         "properties": str(len(reference.LAW_PROPERTIES)),
         "published.jump": f"{float(jump):.2f}",
         "published.jump.long": f"{float(jump):.5f}",
         "piecewise.first_excess": f"{float(excess):.3f}",
-        **speeds,
     }
-
-
-def _speed(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.4g}"
 
 
 def _defaults() -> dict[str, str]:

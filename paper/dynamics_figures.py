@@ -81,7 +81,7 @@ def draw_flows(
         File to write.
     """
     with plt.style.context(STYLE):
-        figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9.6, 3.6))
+        figure, (left, middle, right) = plt.subplots(1, 3, figsize=(8.6, 3.2))
         for (name, x), dashes in zip(paths.items(), DASHES, strict=False):
             left.plot(x[:, 0], x[:, 1], linestyle=dashes, label=name)
         left.plot(0, 0, "k+", markersize=10)
@@ -164,7 +164,7 @@ def draw_wells(
     colours = ListedColormap([colour for _, colour in ENDS.values()])
     with plt.style.context(STYLE):
         rows = (len(ends) + 2) // 2
-        figure, grid = plt.subplots(rows, 2, figsize=(8.2, 3.1 * rows))
+        figure, grid = plt.subplots(rows, 2, figsize=(7.2, 2.5 * rows))
         *maps, right = grid.flat
         for axes, (title, table) in zip(maps, ends.items(), strict=True):
             picture = np.vectorize(codes.index)(table)

@@ -57,7 +57,7 @@ def draw_rounding(curves: Mapping[str, Mapping[str, Curve]], path: Path) -> None
         File to write.
     """
     with plt.style.context(STYLE):
-        figure, grid = plt.subplots(2, len(curves), figsize=(3 * len(curves), 4.4), sharex="col")
+        figure, grid = plt.subplots(2, len(curves), figsize=(2.6 * len(curves), 3.8), sharex="col")
         for (above, below), (name, kernels) in zip(grid.T, curves.items(), strict=True):
             for (kernel, curve), dashes in zip(kernels.items(), DASHES, strict=False):
                 above.plot(curve.x, curve.limited / curve.limit, linestyle=dashes, label=kernel)
@@ -91,7 +91,7 @@ def draw_zeta(
         File to write.
     """
     with plt.style.context(STYLE):
-        figure, grid = plt.subplots(1, len(zetas), figsize=(4 * len(zetas), 3.1))
+        figure, grid = plt.subplots(1, len(zetas), figsize=(3.1 * len(zetas), 2.5))
         for axes, (reading, values) in zip(np.atleast_1d(grid), zetas.items(), strict=True):
             for column, entry, dashes in zip(values.T, entries, DASHES, strict=False):
                 axes.plot(scales, column, linestyle=dashes, label=f"g = {entry:g}·λ")

@@ -14,9 +14,8 @@ from proofs.registry import CLAIMS
 from proofs.registry import read as read_registry
 
 from . import bench, claims, fault_tables, published, score_tables, theorems
-from .derived import RATIOS
 from .numerals import scientific
-from .values import DEMO_FORM, RESULTS, values
+from .values import DEMO_FORM, RESULTS
 
 Rows = list[Sequence[str]]
 
@@ -61,7 +60,6 @@ def tables(results: Path = RESULTS) -> dict[str, Rows]:
     faults, scores = fault_tables.read(results), score_tables.read(results)
     return {
         "laws": laws(),
-        "speeds": speeds(values(results)),
         "law-claims": law_claims(),
         "gravity-claims": gravity_claims(),
         "theorems": cited(),
@@ -81,17 +79,6 @@ def laws() -> Rows:
     return [
         ("law", "gain", "source"),
         *((f"`{key}`", law.equation, law.source) for key, law in reference.LAWS.items()),
-    ]
-
-
-def speeds(found: Mapping[str, str]) -> Rows:
-    """Return the speed of every law at some ratios."""
-    return [
-        ("ρ(r)", *(f"r = {ratio:g}" for ratio in RATIOS)),
-        *(
-            (f"`{key}`", *(found[f"law.{key}.speed.{ratio:g}"] for ratio in RATIOS))
-            for key in reference.LAWS
-        ),
     ]
 
 
