@@ -69,7 +69,7 @@ def draw_rounding(curves: Mapping[str, Mapping[str, Curve]], path: Path) -> None
             below.set_ylim(0, 2.5)
             below.set_xlabel("proposed entry x")
         grid[0][0].set_ylabel("result / c")
-        grid[1][0].set_ylabel("error in units of the last place")
+        grid[1][0].set_ylabel("error in ulp")
         grid[0][0].legend(fontsize=8, loc="center left")
         save(figure, path)
 

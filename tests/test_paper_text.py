@@ -46,6 +46,8 @@ def test_the_paper_compiles_to_the_same_bytes_anywhere(built: Path, tmp_path: Pa
     assert pictures[0].startswith(b"%PDF")
     assert pictures[0] == pictures[1]
     assert not list(built.glob("*.part"))
+    (count,) = re.findall(rb"/Type/Pages/Count (\d+)", pictures[0])
+    assert 10 <= int(count) <= 16
 
 
 def test_a_text_that_asks_for_what_is_not_there_does_not_compile(
