@@ -31,7 +31,11 @@ FORM = {
     "environment": str,
     "abstract": str,
     "questions": {
-        key: {"answer": str, "figure?": str, "caption?": str, "table?": [[str]]}
+        key: {
+            "answer": str,
+            "figures?": [{"file": str, "caption": str}],
+            "tables?": [{"rows": [[str]], "caption": str}],
+        }
         for key in QUESTIONS
     },
     "claims": {str: {"verdict": str, "because": str}},
@@ -39,8 +43,8 @@ FORM = {
 """What answers.json holds.
 
 "environment" says what was run, on what and for how long; "abstract" is the abstract's sentence on
-the experiments. Each question has its "answer" in a sentence or more, with its numbers; "figure",
-a file in the folder of the paper's figures, with its "caption"; and a "table", head first.
+the experiments. Each question has its "answer" in a sentence or more, with its numbers;
+"figures", whose files are in the folder of the paper's figures; and "tables", head first.
 "claims" has a verdict for each published sentence that only experiments can decide, by its id in
 claims.toml.
 """
@@ -60,7 +64,7 @@ def filled(found: Mapping[str, Any] | None) -> dict[str, Any]:
         "questions": {key: {"answer": NOT_YET} for key in QUESTIONS},
         "claims": {},
     }
-    empty = {"figure": "", "caption": "", "table": []}
+    empty: dict[str, list[object]] = {"figures": [], "tables": []}
     return {
         **answers,
         "questions": {

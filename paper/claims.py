@@ -63,8 +63,11 @@ def judged(
     Raises
     ------
     ValueError
-        If a reason has a value that does not exist.
+        If a reason has a value that does not exist, or a verdict is on no sentence.
     """
+    unknown = found.keys() - {claim["id"] for claim in claims}
+    if unknown:
+        raise ValueError(f"verdicts on {sorted(unknown)}: expected ids of published sentences")
     return [_judged(claim, values, found.get(claim["id"])) for claim in claims]
 
 

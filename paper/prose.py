@@ -1,8 +1,8 @@
 """Finds numbers that are typed into the paper's text: those that are measured come from results.
 
 A number may stand in a heading, a label, a citation, a name (binary32, `float16`) and, if it is a
-whole number or a fraction of such, in mathematics; every other one has to be listed in
-text/constants.toml with what makes it a constant.
+whole number or a fraction of such, in mathematics; every other one, also in words from eleven on,
+has to be listed in text/constants.toml with what makes it a constant.
 """
 
 import re
@@ -18,6 +18,10 @@ FORM = {"constant": [{"text": str, "reason": str}]}
 
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*")
 _DECIMAL = re.compile(r"\d+\.\d+")
+_WORD = re.compile(
+    r"\b(?:eleven|twelve|\w+teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundred|thousand|"
+    r"million|billion|dozen)s?\b"
+)
 _NOT_PROSE = (
     re.compile(r"//[^\n]*"),  # comments
     re.compile(r"(?m)^=+ [^\n]*"),  # headings
@@ -58,7 +62,7 @@ def stray_numbers(text: str, allowed: Collection[str] = ()) -> list[str]:
         raise ValueError(f"mathematics is not closed before {last[:40]!r}")
     found: list[str] = []
     for i, part in enumerate(parts):
-        found += (_DECIMAL if i % 2 else _NUMBER).findall(part)
+        found += _DECIMAL.findall(part) if i % 2 else _NUMBER.findall(part) + _WORD.findall(part)
     return [number for number in found if number not in allowed]
 
 

@@ -13,7 +13,17 @@ from proofs.deep import record
 from proofs.registry import read as read_registry
 from torch_impl import __version__
 
-from . import bench, claims, contract, fault_tables, published, score_tables, theorems
+from . import (
+    bench,
+    claims,
+    contract,
+    fault_tables,
+    fuzz,
+    mutants,
+    published,
+    score_tables,
+    theorems,
+)
 from .derived import derived
 from .numerals import scientific
 
@@ -41,6 +51,7 @@ def values(results: Path = RESULTS) -> dict[str, str]:
         "contract": _contract(results),
         "demo": _demo(results),
         "published": _published(results),
+        "testing": _testing(results),
         "claims": {"count": str(len(claims.read()))},
     }
     made = {f"{name}.{key}": value for name, part in parts.items() for key, value in part.items()}
@@ -161,6 +172,18 @@ def _published(results: Path) -> dict[str, str]:
         "wins": str(published.wins(found)),
         "tuning.published": first,
         "tuning.best": last,
+    }
+
+
+def _testing(results: Path) -> dict[str, str]:
+    every, killed, *_, score = mutants.rows(mutants.read(results))[-1][1:]
+    inputs, _, _, findings = fuzz.rows(fuzz.read(results))[-1][1:]
+    return {
+        "mutants": f"{int(every):,}",
+        "mutants.killed": f"{int(killed):,}",
+        "mutants.score": score,
+        "fuzz.inputs": inputs,
+        "fuzz.findings": findings,
     }
 
 
