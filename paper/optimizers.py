@@ -9,6 +9,8 @@ from torch.optim import Optimizer
 
 from torch_impl import Gravity, RelativisticAdam, RelativisticAdamW, limit_speed
 
+from .baselines import RAD, RGD
+
 Factory = Callable[..., Optimizer]
 
 
@@ -32,6 +34,8 @@ OPTIMIZERS: Mapping[str, Factory] = {
     "Lamb": pytorch_optimizer.Lamb,
     "AdaGC": pytorch_optimizer.AdaGC,
     "SPAM": pytorch_optimizer.SPAM,
+    "RAD": RAD,
+    "RGD": RGD,
     "RelativisticAdam": RelativisticAdam,
     "RelativisticAdamW": RelativisticAdamW,
     "limited SGD": limited(torch.optim.SGD),

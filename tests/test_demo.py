@@ -53,7 +53,7 @@ def test_a_finite_gradient_norm_above_the_threshold_is_an_explosion(
         data = (torch.full((2, 1), 1e7), torch.zeros(2, 1))
         return Task(model, data, data, torch.nn.functional.mse_loss, 2)
 
-    monkeypatch.setitem(TASKS, "steep", Problem(steep, 3, "loss", 1.0))
+    monkeypatch.setitem(TASKS, "steep", Problem(steep, 3, "loss", 1.0, 2.0))
     result = train(run("steep"))
     assert (result.exploded, result.steps) == (True, 0)
 

@@ -1,0 +1,205 @@
+"""Figures of the experiments, each drawn from the evidence."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from paper.experiments.design import (
+    DEVELOPMENT,
+    LIMITS,
+    MAP_LIMITS,
+    MAPPED,
+    SEEDS,
+    SPIKE_METHODS,
+    SPIKED,
+    TRANSFER_RATE,
+    WIDTHS,
+)
+from paper.experiments.evidence import Evidence
+from paper.experiments.methods import CLIPPED, limited
+from paper.questions.limits import spiked_pairs
+from paper.questions.windows import (
+    EVERY_TASK,
+    MARGIN,
+    map_of,
+    median_regret,
+    methods_of,
+    of_main,
+    rates_of,
+    tuned,
+)
+from paper.tasks import TASKS
+
+from .figures import DASHES, MARKERS, STYLE, save
+
+COLUMNS = 4
+
+
+def draw_windows(evidence: Evidence, path: Path) -> None:
+    """Draw the score by learning rate, a panel for each task, with the range of the seeds."""
+    methods = methods_of(evidence)
+    rows = -(-(len(EVERY_TASK) + 1) // COLUMNS)
+    with plt.style.context(STYLE):
+        figure, grid = plt.subplots(rows, COLUMNS, figsize=(11, 2.3 * rows))
+        panels = grid.flat
+        for axes, task in zip(panels, EVERY_TASK, strict=False):
+            rates = evidence.profile.few(rates_of(task))
+            for i, method in enumerate(methods.values()):
+                scores = of_main(evidence, task, method)
+                _line(axes, i, rates, np.median(scores, axis=1), method.name)
+                axes.fill_between(
+                    rates,
+                    scores.min(axis=1),
+                    scores.max(axis=1),
+                    color=f"C{i % 7}",
+                    alpha=0.12,
+                    linewidth=0,
+                )
+            axes.axhline(TASKS[task].goal, color="0.4", linewidth=0.8, linestyle=":")
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+            axes.yaxis.set_minor_formatter(NullFormatter())
+            axes.yaxis.set_major_locator(LogLocator(numticks=4))
+            axes.set_title(task.replace("_", " "), fontsize=9)
+        _legend(figure.axes[0], list(panels))
+        for axes in grid[-1]:
+            axes.set_xlabel("learning rate")
+        for axes in grid[:, 0]:
+            axes.set_ylabel("validation score")
+        save(figure, path)
+
+
+def _line(axes: Axes, i: int, x: Sequence[float], y: object, label: str) -> None:
+    axes.plot(
+        x,
+        y,  # type: ignore[arg-type]
+        color=f"C{i % 7}",
+        linestyle=DASHES[i % len(DASHES)],
+        marker=MARKERS[i % len(MARKERS)],
+        markersize=3,
+        linewidth=1.1,
+        label=label,
+    )
+
+
+def _legend(source: Axes, free: Sequence[Axes]) -> None:
+    """Put the legend of one panel into the panels that are left."""
+    for axes in free:
+        axes.axis("off")
+    handles, labels = source.get_legend_handles_labels()
+    free[0].legend(handles, labels, loc="center left", fontsize=7.5, handlelength=3)
+
+
+def draw_preset(evidence: Evidence, path: Path) -> None:
+    """Draw the regret of the chosen decayed setting, and of the tuned baseline's method."""
+    chosen = evidence.chosen()["decayed"]
+    with plt.style.context(STYLE):
+        figure, panels = plt.subplots(1, 2, figsize=(11, 3.8), sharey=True)
+        for axes, method in zip(panels, (CLIPPED, chosen), strict=True):
+            for i, task in enumerate(EVERY_TASK):
+                baseline = tuned(of_main(evidence, task, CLIPPED))
+                scores = of_main(evidence, task, method)
+                medians = [median_regret(task, row, baseline) for row in scores]
+                half = "" if task in DEVELOPMENT else " *"
+                label = task.replace("_", " ") + half
+                _line(axes, i, evidence.profile.few(rates_of(task)), medians, label)
+            axes.axhspan(-MARGIN, MARGIN, color="0.9", zorder=0)
+            axes.set_xscale("log")
+            axes.set_xlabel("learning rate")
+            axes.set_title(method.name)
+        panels[0].set_ylabel("regret against the tuned baseline")
+        panels[1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=3)
+        save(figure, path)
+
+
+def draw_maps(evidence: Evidence, path: Path) -> None:
+    """Draw which learning rates and speed limits train, both constant and both decayed."""
+    limits = evidence.profile.few(MAP_LIMITS)
+    with plt.style.context(STYLE):
+        figure, grid = plt.subplots(2, len(MAPPED), figsize=(11, 5.4), squeeze=False)
+        for column, (task, all_rates) in enumerate(MAPPED.items()):
+            rates = evidence.profile.few(all_rates)
+            for row, kind in enumerate(("constant", "decayed")):
+                axes = grid[row, column]
+                scores = np.median(map_of(evidence, task, kind), axis=2)
+                learned = 1 - scores.T / TASKS[task].trivial
+                axes.imshow(learned, origin="lower", aspect="auto", cmap="cividis", vmin=0, vmax=1)
+                for (y, x), value in np.ndenumerate(scores.T):
+                    dark = learned[y, x] < 0.6  # noqa: PLR2004
+                    text = f"{value:.2g}" + ("" if value <= TASKS[task].goal else " ✕")
+                    axes.text(
+                        x, y, text, ha="center", va="center", fontsize=6, color="w" if dark else "k"
+                    )
+                axes.set_xticks(range(len(rates)), [f"{lr:g}" for lr in rates], fontsize=7)
+                axes.set_yticks(range(len(limits)), [f"{c:g}" for c in limits], fontsize=7)
+                axes.grid(visible=False)
+                axes.set_title(f"{task.replace('_', ' ')}, c and lr {kind}", fontsize=9)
+        for axes in grid[-1]:
+            axes.set_xlabel("learning rate")
+        for axes in grid[:, 0]:
+            axes.set_ylabel("speed limit c (rms)")
+        save(figure, path)
+
+
+def draw_spikes(evidence: Evidence, path: Path) -> None:
+    """Draw the training loss after a spike, over that of the same run without."""
+    with plt.style.context(STYLE):
+        figure, panels = plt.subplots(1, len(SPIKED), figsize=(11, 3.6))
+        for axes, task in zip(panels, SPIKED, strict=True):
+            for i, method in enumerate(SPIKE_METHODS):
+                pairs = spiked_pairs(evidence, task, method)
+                length = min(len(result.train_loss) for pair in pairs for result in pair)
+                ratios = [
+                    np.divide(hit.train_loss[:length], plain.train_loss[:length])
+                    for plain, hit in pairs
+                ]
+                steps = (np.arange(length) + 1) * pairs[0][0].run.span
+                _line(axes, i, list(steps), np.median(ratios, axis=0), method.name)
+            axes.set_yscale("log")
+            axes.set_xlabel("step")
+            axes.set_title(task.replace("_", " "))
+        panels[0].set_ylabel("training loss, over that without the spike")
+        panels[0].legend(fontsize=7, handlelength=3)
+        save(figure, path)
+
+
+def draw_widths(evidence: Evidence, path: Path) -> None:
+    """Draw the score by speed limit for networks of five widths, a panel for each unit."""
+    with plt.style.context(STYLE):
+        figure, panels = plt.subplots(1, len(LIMITS), figsize=(11, 3.2), sharey=True)
+        for axes, (unit, all_limits) in zip(panels, LIMITS.items(), strict=True):
+            limits = evidence.profile.few(all_limits)
+            for i, width in enumerate(evidence.profile.few(WIDTHS)):
+                medians = [
+                    float(
+                        np.median(
+                            evidence.scores(
+                                width, limited(c, unit=unit), (TRANSFER_RATE,), "constant", SEEDS
+                            )
+                        )
+                    )
+                    for c in limits
+                ]
+                label = width.rpartition("_")[2].replace("digits", "128")
+                _line(axes, i, limits, medians, f"width {label}")
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+            axes.set_xlabel(f"speed limit c ({unit})")
+            axes.set_title(unit)
+        panels[0].set_ylabel("validation error")
+        panels[0].legend(fontsize=7, handlelength=3)
+        save(figure, path)
+
+
+FIGURES: Mapping[str, Callable[[Evidence, Path], None]] = {
+    "windows": draw_windows,
+    "preset": draw_preset,
+    "maps": draw_maps,
+    "spikes": draw_spikes,
+    "widths": draw_widths,
+}
+"""The figures, by the name of their file."""

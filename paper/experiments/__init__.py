@@ -1,0 +1,1 @@
+"""The experiments: what is run, how it is kept, and what it answers."""

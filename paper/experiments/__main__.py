@@ -1,0 +1,172 @@
+"""Runs the experiments: ``python -m paper.experiments --profile quick|full``.
+
+It says how much there is, goes on where it was cut off, and writes a file of records for each
+experiment: the full profile to paper/results/experiments, the quick one to build.
+"""
+
+import argparse
+import math
+import statistics
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytask
+from distributed import Client, LocalCluster
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from paper.training import Run
+
+from . import graph, store
+from .confirmation import confirmation
+from .design import EXPERIMENTS, PROFILES, Profile
+
+RESULTS = store.ROOT / "paper" / "results" / "experiments"
+FOLDER = store.ROOT / "build" / "experiments"
+
+
+def unique(runs: Iterable[Run], known: set[str]) -> list[Run]:
+    """Return the runs that are not known yet, and know them from now on."""
+    found = []
+    for run in runs:
+        told = store.configuration(run)
+        if told not in known:
+            known.add(told)
+            found.append(run)
+    return found
+
+
+def planned(profile: Profile) -> dict[str, list[Run]]:
+    """Return the runs of every experiment, each run in the first that has it."""
+    known: set[str] = set()
+    return {name: unique(runs(profile), known) for name, runs in EXPERIMENTS.items()}
+
+
+def confirming(profile: Profile, results: Path) -> dict[str, list[Run]]:
+    """Return the runs that confirm what the search has found, which must be there."""
+    known = {store.configuration(run) for runs in planned(profile).values() for run in runs}
+    searched = store.read_collected(results / "search.jsonl")
+    return {"confirmation": unique(confirmation(profile, searched), known)}
+
+
+def cost(runs: Iterable[Run], records: Iterable[Mapping[str, Any]]) -> float:
+    """Return the seconds that runs will take, by what a task's steps have taken; NaN if unknown."""
+    rates: dict[str, list[float]] = {}
+    for record in records:
+        if record["steps"]:
+            rate = record["seconds"] / record["steps"]
+            rates.setdefault(record["run"]["task"], []).append(rate)
+    known = {task: statistics.median(values) for task, values in rates.items()}
+    return sum(run.steps * known.get(run.task, math.nan) for run in runs)
+
+
+@contextmanager
+def progress(name: str, paths: Sequence[Path], console: Console) -> Iterator[None]:
+    """Show how many files there are, and how long the rest will take."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    done = threading.Event()
+    with Progress(*columns, console=console) as bar:
+        shown = bar.add_task(name, total=len(paths))
+
+        def watch() -> None:
+            while not done.wait(2.0):
+                bar.update(shown, completed=sum(path.exists() for path in paths))
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
+            bar.update(shown, completed=sum(path.exists() for path in paths))
+
+
+def build(
+    experiments: Mapping[str, Sequence[Run]],
+    folder: Path,
+    results: Path,
+    workers: int,
+    *,
+    dask: bool = False,
+) -> bool:
+    """Perform runs by pytask's workers and collect their records; return whether all is there."""
+    tasks = [
+        made
+        for name, runs in experiments.items()
+        for made in graph.tasks(runs, folder, results / f"{name}.jsonl")
+    ]
+    session = pytask.build(
+        tasks=tasks,
+        config=store.ROOT / "pyproject.toml",
+        n_workers=workers,
+        parallel_backend="dask" if dask else "loky",
+        verbose=0,
+    )
+    return session.exit_code == pytask.ExitCode.OK
+
+
+@contextmanager
+def cluster(address: str | None, workers: int) -> Iterator[Client | None]:
+    """Connect to a dask cluster: "local" for one of separate processes here, or its address."""
+    if address is None:
+        yield None
+        return
+    where: Any = address
+    if address == "local":
+        where = LocalCluster(n_workers=workers, threads_per_worker=1)  # type: ignore[no-untyped-call]
+    with Client(where) as client:  # type: ignore[no-untyped-call]
+        yield client
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the experiments; return 1 if something failed."""
+    parser = argparse.ArgumentParser(prog="python -m paper.experiments", description=__doc__)
+    parser.add_argument("--profile", choices=PROFILES, default="quick")
+    parser.add_argument("--only", nargs="+", choices=[*EXPERIMENTS, "confirmation"], default=[])
+    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
+    parser.add_argument("--cluster", help='address of a dask scheduler, or "local"')
+    parser.add_argument("--afresh", action="store_true", help="run again what results tell already")
+    given = parser.parse_args(arguments)
+    profile = PROFILES[given.profile]
+    folder = FOLDER / profile.name
+    results = RESULTS if profile.name == "full" else folder
+    console = Console() if sys.stdout.isatty() else Console(width=120)
+    kept = [r for path in sorted(RESULTS.glob("*.jsonl")) for r in store.read_collected(path)]
+    if not given.afresh:
+        console.print(f"{store.restore(kept, folder / 'runs')} runs are known from {RESULTS}")
+    with cluster(given.cluster, given.workers) as client:
+        for phase in (planned, partial(confirming, results=results)):
+            if given.only and phase is not planned and "confirmation" not in given.only:
+                continue
+            experiments = {
+                name: runs
+                for name, runs in phase(profile).items()
+                if not given.only or name in given.only
+            }
+            paths = []
+            for name, runs in experiments.items():
+                files = [folder / "runs" / f"{store.key(run)}.json" for run in runs]
+                left = [run for run, file in zip(runs, files, strict=True) if not file.exists()]
+                hours = cost(left, kept) / 3600
+                console.print(f"{name}: {len(runs)} runs, {len(left)} to do, {hours:.2f} CPU-hours")
+                paths += files
+            with progress(profile.name, paths, console):
+                well = build(experiments, folder, results, given.workers, dask=client is not None)
+            if not well:
+                return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,229 @@
+"""Where results are kept: a file per run, named by its configuration and the code behind it.
+
+A file is written whole or not at all, so that whatever is killed loses only what was in flight.
+"""
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from analysis.files import write_atomically
+from analysis.forms import check_form, read_json
+from paper.optimizers import OPTIMIZERS
+from paper.tasks import TASKS
+from paper.training import Result, Run, train
+
+ROOT = Path(__file__).parents[2]
+OURS = ("paper", "reference", "torch_impl")
+KERNELS = ("torch_impl.fused.cpu", "torch_impl.fused.cpu_kernels")
+REGISTRIES = ("paper.tasks", "paper.optimizers", "torch_impl")
+"""What knows of all tasks and optimizers, of which a run needs one each."""
+
+FORM = {
+    "run": {
+        **dict.fromkeys(("method", "task", "optimizer", "schedule"), str),
+        **dict.fromkeys(("steps", "seed", "span"), int),
+        "options": {"lr": float, str: object},
+        "clip_norm": (float, None),
+        "spike": float,
+    },
+    "steps": int,
+    "exploded": bool,
+    "train_loss": [float],
+    **dict.fromkeys(("validation_loss", "validation_accuracy"), (float, None)),
+    **dict.fromkeys(("largest_ratio", "saturated"), (float, None)),
+    "code": str,
+    "seconds": float,
+}
+"""What the file of a run holds."""
+
+
+def perform(run: Run, folder: Path) -> Path:
+    """Train unless it is done; return the file with the result."""
+    path = folder / f"{key(run)}.json"
+    if not path.exists():
+        started = time.process_time()
+        record = train(run).as_record()
+        record.update(code=code(run), seconds=round(time.process_time() - started, 3))
+        write_atomically(path, line(record) + "\n")
+    return path
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Return the record in a run's file.
+
+    Raises
+    ------
+    ValueError
+        If it is not one.
+    """
+    record: dict[str, Any] = read_json(path, FORM)
+    return record
+
+
+def result(record: dict[str, Any]) -> Result:
+    """Return the result that a record holds."""
+    return Result.from_record({k: v for k, v in record.items() if k not in ("code", "seconds")})
+
+
+def line(record: dict[str, Any]) -> str:
+    """Return a record as one line of JSON, with five digits of what was measured."""
+    short = {k: _rounded(v) for k, v in record.items() if k != "run"}
+    return json.dumps({"run": record["run"], **short}, allow_nan=False, ensure_ascii=False)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    return [float(f"{item:.4g}") for item in value] if isinstance(value, list) else value
+
+
+def key(run: Run) -> str:
+    """Return the name of a run's file: a digest of its configuration and of the code behind it."""
+    return hashlib.sha256(f"{configuration(run)} {code(run)}".encode()).hexdigest()[:24]
+
+
+def configuration(run: Run) -> str:
+    """Return what a run is told, but for the name that tables call it by."""
+    told = {name: value for name, value in asdict(run).items() if name != "method"}
+    return json.dumps(told, sort_keys=True)
+
+
+def code(run: Run) -> str:
+    """Return a digest of what a run executes, but for comments and docstrings.
+
+    The training loop, the task's module and the optimizer's with all of ours that they import, its
+    kernels if it is fused, and the versions of torch and, for an optimizer of another package, of
+    that.
+    """
+    make = _function(TASKS[run.task].make)
+    kernels = KERNELS if run.options.get("fused") else ()
+    return _code(make.__module__, OPTIMIZERS[run.optimizer].__module__, kernels)
+
+
+@functools.cache
+def _code(task: str, optimizer: str, kernels: tuple[str, ...]) -> str:
+    versions = [f"torch {importlib.metadata.version('torch').partition('+')[0]}"]
+    package = optimizer.partition(".")[0]
+    modules = _imported(["paper.training", task], skipped=REGISTRIES)
+    if package in OURS:
+        modules |= _imported([optimizer, *kernels])
+    elif package != "torch":
+        versions.append(f"{package} {importlib.metadata.version(package)}")
+    digest = hashlib.sha256("\n".join(versions).encode())
+    for path in sorted(modules):
+        digest.update(_meaning(path).encode())
+    return digest.hexdigest()[:12]
+
+
+def _function(make: Callable[..., Any]) -> Callable[..., Any]:
+    return make.func if isinstance(make, functools.partial) else make
+
+
+def _imported(roots: Iterable[str], skipped: Iterable[str] = ()) -> set[Path]:
+    """Return the files of modules, and of all of ours that they import when they are imported."""
+    found: set[Path] = set()
+    waiting = list(roots)
+    seen = set(skipped)
+    while waiting:
+        module = waiting.pop()
+        path = _file(module)
+        if module in seen or path is None:
+            continue
+        seen.add(module)
+        found.add(path)
+        waiting += _imports(
+            path, module if path.name == "__init__.py" else module.rpartition(".")[0]
+        )
+    return found
+
+
+def _file(module: str) -> Path | None:
+    """Return the file of a module of ours."""
+    base = ROOT.joinpath(*module.split("."))
+    if module.partition(".")[0] not in OURS:
+        return None
+    return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)
+
+
+@functools.cache
+def _imports(path: Path, package: str) -> tuple[str, ...]:
+    """Return the modules that a file imports at its top level."""
+    return tuple(_imports_of(ast.parse(path.read_text(encoding="utf-8")), package))
+
+
+def _imports_of(tree: ast.Module, package: str) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")[: 1 - node.level or None] if node.level else []
+            base = ".".join([*parts, *([node.module] if node.module else [])])
+            if node.module:  # what is imported from "." are the modules beside this one
+                yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+@functools.cache
+def _meaning(path: Path) -> str:
+    """Return a source without comments and docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [item for item in body if not _is_text(item)]  # type: ignore[attr-defined]
+    return ast.dump(tree)
+
+
+def _is_text(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def write_collected(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Write records into one file, a line each, in an order that is theirs."""
+    lines = sorted(line(record) for record in records)
+    write_atomically(path, "".join(f"{text}\n" for text in lines))
+
+
+def read_collected(path: Path) -> list[dict[str, Any]]:
+    """Return the records that `write_collected` wrote.
+
+    Raises
+    ------
+    ValueError
+        If a line is no record; it says which and what was expected.
+    """
+    records = []
+    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        place = f"{path.name}, line {number}"
+        try:
+            record = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{place} is not JSON: {error}") from error
+        check_form(record, FORM, place)
+        records.append(record)
+    return records
+
+
+def restore(records: Iterable[dict[str, Any]], folder: Path) -> int:
+    """Put back the files of runs that records know, if the code behind them is today's."""
+    restored = 0
+    for record in records:
+        run = Run(**record["run"])
+        if run.task in TASKS and run.optimizer in OPTIMIZERS and record["code"] == code(run):
+            path = folder / f"{key(run)}.json"
+            if not path.exists():
+                write_atomically(path, line(record) + "\n")
+                restored += 1
+    return restored

@@ -1,0 +1,108 @@
+"""Questions 8 and 10: Gravity, and low precision."""
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+from paper.experiments.design import NINE_RATES, SEEDS, WHOLE_FACTORIAL
+from paper.experiments.evidence import Evidence
+from paper.experiments.methods import CLIPPED, GRAVITIES, GRAVITY
+from paper.statistics import mean_interval, window
+from paper.tasks import TASKS
+from reference import zeta
+
+from .answer import Answer, interval, number, share
+from .windows import EVERY_TASK, median_regret, methods_of, of_main, tuned
+
+PRECISIONS = {"digits": "digits_bf16", "byte_gpt": "byte_gpt_bf16"}
+"""Tasks in binary32, and the same in bfloat16."""
+
+
+def gravity(evidence: Evidence) -> Answer:
+    """Answer question 8: where Gravity works, and what m and V₀ do."""
+    regrets, reached = [], 0
+    for task in EVERY_TASK:
+        scores, baseline = of_main(evidence, task, GRAVITY), tuned(of_main(evidence, task, CLIPPED))
+        regrets.append(median_regret(task, tuned(scores), baseline))
+        reached += bool(np.median(tuned(scores)) <= TASKS[task].goal)
+    rows = [["task", "method", "rates that train", "best score", "rank correlation of |ζ| and |g|"]]
+    order = {task: reversal(task, 0) for task in WHOLE_FACTORIAL}
+    for task in WHOLE_FACTORIAL:
+        for method in GRAVITIES:
+            rates = evidence.profile.few(NINE_RATES)
+            scores = evidence.scores(task, method, NINE_RATES, "constant", SEEDS)
+            found = window(rates, scores, TASKS[task].goal)
+            median = float(np.median(tuned(scores)))
+            peak = "max_step_grad" in method.options
+            rows.append(
+                [
+                    task,
+                    method.name,
+                    share(found.count, len(rates)),
+                    number(median, 3),
+                    number(order[task]["peak" if peak else "published"]),
+                ]
+            )
+    mean = mean_interval(regrets)
+    return Answer(
+        "Gravity: where does it work, and what do m and V₀ do?",
+        f"Tasks whose goal it reaches at its best rate; mean regret against {CLIPPED.name} tuned; "
+        "rates that train with and without V₀, with m = 1/max|g| and m = max|g|.",
+        f"it reaches the goal on {share(reached, len(EVERY_TASK))} tasks",
+        f"Mean regret {interval(mean)}; rank correlation of |ζ| with |g| in the first gradient: "
+        + ", ".join(
+            f"{task} {number(found['published'])} (m = 1/max|g|), {number(found['peak'])} (max|g|)"
+            for task, found in order.items()
+        )
+        + ".",
+        {"gravity": rows},
+    )
+
+
+def reversal(task: str, seed: int) -> dict[str, float]:
+    """Return the rank correlation of |ζ| and |g| in a task's first gradient, for both m.
+
+    The mean over the tensors, of the gradient of the whole training set.
+    """
+    made = TASKS[task].make(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        made.loss(made.model(made.train[0]), made.train[1]).backward()  # type: ignore[no-untyped-call]
+    found: dict[str, list[float]] = {"published": [], "peak": []}
+    for parameter in made.model.parameters():
+        g = np.asarray(parameter.grad, dtype=np.float64)
+        for name, m in (("published", "inverse_max"), ("peak", 1.0)):
+            term = zeta(g, m)
+            found[name].append(float(spearmanr(np.abs(term).ravel(), np.abs(g).ravel()).statistic))
+    return {name: float(np.nanmean(values)) for name, values in found.items()}
+
+
+def precision(evidence: Evidence) -> Answer:
+    """Answer question 10: what low precision changes."""
+    rows = [
+        ["task", "method", "rates that train: binary32", "bfloat16", "best: binary32", "bfloat16"]
+    ]
+    lost: dict[str, int] = dict.fromkeys(methods_of(evidence), 0)
+    for task, narrow in PRECISIONS.items():
+        for name, method in methods_of(evidence).items():
+            cells = []
+            counts, bests = [], []
+            for key in (task, narrow):
+                scores = of_main(evidence, key, method)
+                trained = np.median(scores, axis=1) <= TASKS[key].goal
+                counts.append(int(trained.sum()))
+                cells.append(share(counts[-1], len(trained)))
+                bests.append(number(float(np.median(tuned(scores))), 3))
+            lost[name] += counts[0] - counts[1]
+            rows.append([task, name, *cells, *bests])
+    fewer = [name for name, count in lost.items() if count > 0]
+    return Answer(
+        "What does low precision change?",
+        "Learning rates that train in binary32 and under bfloat16 autocast; changed where fewer "
+        "do.",
+        f"fewer rates train with: {', '.join(fewer) or 'none'}",
+        "Rates lost over both tasks: "
+        + ", ".join(f"{name} {count}" for name, count in lost.items())
+        + ".",
+        {"precision": rows},
+    )

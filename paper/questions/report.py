@@ -1,0 +1,128 @@
+"""What the texts take from the experiments: ``python -m paper.questions`` writes answers.json."""
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from analysis.files import write_atomically
+from paper.experiments.design import CONSTANT_C, SEEDS
+from paper.experiments.evidence import Evidence
+from paper.experiments.methods import ADAMW
+from paper.tasks import TASKS
+
+from .answer import Answer
+from .windows import EVERY_TASK, of_main
+
+FIGURES: Mapping[str, tuple[str, str]] = {
+    "windows": (
+        "windows.pdf",
+        "Validation score by learning rate (cosine): median and range of the seeds. Dotted: the "
+        "score from which a run counts as trained.",
+    ),
+    "preset": (
+        "preset.pdf",
+        "Regret against AdamW + clip_grad_norm_ at its best rate, a line for each task (* of the "
+        "half on which the setting was confirmed). Grey: within noise.",
+    ),
+    "moved": (
+        "maps.pdf",
+        "Median score by learning rate and speed limit; ✕ where it misses the goal. Light: more "
+        "learned.",
+    ),
+    "spikes": (
+        "spikes.pdf",
+        "Training loss of runs with one gradient 10⁴ times as large, over that of the same runs "
+        "without: median of the seeds.",
+    ),
+    "widths": (
+        "widths.pdf",
+        "Median validation error by speed limit, for five widths and three units.",
+    ),
+}
+"""Figure and caption of a question."""
+
+ASKED: Mapping[str, Sequence[str]] = {
+    "high-learning-rates": EVERY_TASK,
+    "deep-networks": ("deep_tanh", "post_ln_gpt"),
+    "rnns": ("adding_100", "adding_200", "byte_lstm"),
+    "transformers": ("byte_gpt", "post_ln_gpt", "byte_gpt_bf16"),
+    "mixed-precision": ("digits_bf16", "byte_gpt_bf16"),
+}
+"""Sentences of the published README that experiments decide, and the tasks that they are about."""
+
+
+def verdict(evidence: Evidence, tasks: Sequence[str]) -> dict[str, str]:
+    """Return whether a constant limit makes more learning rates train than AdamW has, on tasks."""
+    counts = [
+        [
+            int((np.median(of_main(evidence, task, method), axis=1) <= TASKS[task].goal).sum())
+            for task in tasks
+        ]
+        for method in (CONSTANT_C, ADAMW)
+    ]
+    more = [ours > theirs for ours, theirs in zip(*counts, strict=True)]
+    fewer = [ours < theirs for ours, theirs in zip(*counts, strict=True)]
+    word = "holds" if all(more) else "fails" if not any(more) else "partly"
+    return {
+        "verdict": word,
+        "because": f"Over {len(tasks)} tasks {sum(counts[0])} learning rates train with "
+        f"{CONSTANT_C.name} and {sum(counts[1])} with AdamW: more on {sum(more)}, fewer on "
+        f"{sum(fewer)} tasks.",
+    }
+
+
+def environment(evidence: Evidence) -> str:
+    """Say what was run, and on what."""
+    version = torch.__version__.partition("+")[0]
+    return (
+        f"{evidence.runs:,} runs on {len(EVERY_TASK)} tasks, {len(SEEDS)} seeds a cell (3 in the "
+        f"search, 10 for the shape of the law), {evidence.hours:.1f} CPU-hours, "
+        f"{evidence.exploded:,} runs exploded; {platform.machine()}, one thread a run, Python "
+        f"{platform.python_version()}, torch {version}."
+    )
+
+
+def report(evidence: Evidence, answers: Mapping[str, Answer]) -> dict[str, Any]:
+    """Return what answers.json holds."""
+    windows, preset = answers["windows"], answers["preset"]
+    return {
+        "environment": environment(evidence),
+        "abstract": f"In {evidence.runs:,} runs on {len(EVERY_TASK)} tasks the window of learning "
+        f"rates is {windows.verdict} with a limit that decays with the rate; one fixed setting "
+        "that is as good as tuned AdamW with clipping at any rate over three decades: "
+        f"{preset.verdict}. {preset.finding}",
+        "questions": {name: _entry(name, answer) for name, answer in answers.items()},
+        "claims": {key: verdict(evidence, tasks) for key, tasks in ASKED.items()},
+    }
+
+
+def _entry(name: str, answer: Answer) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "asked": answer.question,
+        "statistic": answer.statistic,
+        "verdict": answer.verdict,
+        "answer": answer.finding,
+        "table": [list(row) for row in answer.tables[name if name != "moved" else "maps"]],
+    }
+    if name in FIGURES:
+        entry["figure"], entry["caption"] = FIGURES[name]
+    return entry
+
+
+def rows(found: Mapping[str, Any]) -> list[list[str]]:
+    """Return the README's table: a question, its answer, and the numbers behind it."""
+    body = [
+        [entry["asked"], f"**{entry['verdict']}**", entry["answer"].replace("|", "\\|")]
+        for entry in found["questions"].values()
+    ]
+    return [["question", "answer", "measured"], *body]
+
+
+def write(path: Path, found: Mapping[str, Any]) -> None:
+    """Write answers.json."""
+    write_atomically(path, json.dumps(found, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,238 @@
+"""Questions 1 to 4: learning rates that train, the best of a budget, and one fixed setting."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from paper.experiments.design import (
+    CONFIRMATION,
+    COSTLY,
+    DEVELOPMENT,
+    FIVE_RATES,
+    MAIN,
+    MAP_LIMITS,
+    MAPPED,
+    SEEDS,
+    SEVEN_RATES,
+)
+from paper.experiments.evidence import Evidence, Scores
+from paper.experiments.methods import CLIPPED, Method, limited
+from paper.statistics import (
+    Interval,
+    holm,
+    mean_interval,
+    paired_difference_interval,
+    regret,
+    sign_flip_test,
+    trained_share,
+    window,
+)
+from paper.tasks import TASKS
+
+from .answer import Answer, interval, number, share
+
+EVERY_TASK = (*DEVELOPMENT, *CONFIRMATION)
+LEVEL = 0.05
+MARGIN = 0.05
+"""What is within noise: a share of what the tuned baseline has learned beyond the trivial score."""
+
+NEARLY_EVERY = 7 / 8
+"""Share of the tasks on which a setting has to hold."""
+
+
+def rates_of(task: str) -> Sequence[float]:
+    """Return the learning rates that a task was run at."""
+    return FIVE_RATES if task in COSTLY else SEVEN_RATES
+
+
+def of_main(evidence: Evidence, task: str, method: Method) -> Scores:
+    """Return the scores of a method in the runs that every task has, (rates, seeds)."""
+    return evidence.scores(task, method, rates_of(task), "cosine", SEEDS)
+
+
+def methods_of(evidence: Evidence) -> dict[str, Method]:
+    """Return the methods that every task has, and the two that the search has chosen."""
+    found = {method.name: method for method in MAIN}
+    for method in evidence.chosen().values():
+        found.setdefault(method.name, method)
+    return found
+
+
+def tuned(scores: Scores) -> Scores:
+    """Return the scores of the seeds at the rate with the best median."""
+    return np.asarray(scores[np.argmin(np.median(scores, axis=1))])
+
+
+def median_regret(task: str, scores: Scores, baseline: Scores) -> float:
+    """Return the regret of a median score against that of a baseline."""
+    tuned_score = float(np.median(baseline))
+    return float(regret(np.median(scores), tuned_score, TASKS[task].trivial))
+
+
+def window_widths(evidence: Evidence) -> Answer:
+    """Answer question 1: how wide the window of learning rates is."""
+    rows = [["task", *methods_of(evidence)]]
+    counts: dict[str, list[float]] = {name: [] for name in methods_of(evidence)}
+    for task in EVERY_TASK:
+        rates, goal = evidence.profile.few(rates_of(task)), TASKS[task].goal
+        cells = []
+        for name, method in methods_of(evidence).items():
+            scores = of_main(evidence, task, method)
+            found = window(rates, scores, goal)
+            counts[name].append(float(np.mean(scores <= goal)))
+            span = f"{found.lowest:g} … {found.highest:g}" if found.count else "–"
+            cells.append(f"{share(found.count, len(rates))} ({span})")
+        rows.append([task, *cells])
+    reached = {name: mean_interval(values) for name, values in counts.items()}
+    rows.append(["share of runs", *(interval(found) for found in reached.values())])
+    best = evidence.chosen()["decayed"].name
+    against = [name for name in counts if name != best]
+    p_values = holm([sign_flip_test(np.subtract(counts[best], counts[name])) for name in against])
+    p = dict(zip(against, p_values, strict=True))[CLIPPED.name]
+    wider = p < LEVEL and reached[best].estimate > reached[CLIPPED.name].estimate
+    return Answer(
+        "How wide is the window of learning rates?",
+        "Share of all runs, over tasks and three decades of rates, that reach the task's goal; "
+        f"wider if that of the chosen decayed limit is larger than that of {CLIPPED.name} at "
+        f"p < {LEVEL:g} (tasks' signs flipped, Holm).",
+        "wider" if wider else "not shown to be wider",
+        f"{best}: {interval(reached[best])} of the runs; {CLIPPED.name}: "
+        f"{interval(reached[CLIPPED.name])}; p = {number(float(p))}.",
+        {"windows": rows},
+    )
+
+
+def best_of_a_budget(evidence: Evidence) -> Answer:
+    """Answer question 2: which is best at tuned settings, with equal budgets."""
+    rows = [["task", *methods_of(evidence)]]
+    regrets: dict[str, list[float]] = {name: [] for name in methods_of(evidence)}
+    for task in EVERY_TASK:
+        baseline = tuned(of_main(evidence, task, CLIPPED))
+        cells = []
+        for name, method in methods_of(evidence).items():
+            scores = tuned(of_main(evidence, task, method))
+            regrets[name].append(median_regret(task, scores, baseline))
+            cells.append(number(float(np.median(scores)), 3))
+        rows.append([task, *cells])
+    means = {name: mean_interval(values) for name, values in regrets.items()}
+    rows.append(["mean regret", *(interval(found) for found in means.values())])
+    others = [name for name in regrets if name != CLIPPED.name]
+    p_values = holm([sign_flip_test(regrets[name]) for name in others])
+    p = dict(zip(others, p_values, strict=True))
+    best = evidence.chosen()["decayed"].name
+    better = [n for n in others if p[n] < LEVEL and means[n].estimate < 0]
+    worse = [n for n in others if p[n] < LEVEL and means[n].estimate > 0]
+    verdict = "better" if best in better else "worse" if best in worse else "no difference shown"
+    return Answer(
+        "Which is best at tuned settings, with equal budgets?",
+        "Score at the best of the same learning rates, every method with its other options fixed; "
+        f"regret against {CLIPPED.name} as a share of what that has learned; different at "
+        f"p < {LEVEL:g} (tasks' signs flipped, Holm).",
+        f"{best}: {verdict}",
+        f"Mean regret over {len(EVERY_TASK)} tasks: "
+        + "; ".join(f"{name} {interval(means[name])}" for name in others)
+        + f". Shown to be better: {', '.join(better) or 'none'}; "
+        f"worse: {', '.join(worse) or 'none'}.",
+        {"tuned": rows},
+    )
+
+
+def moved_tuning(evidence: Evidence) -> Answer:
+    """Answer question 3: whether the tuning is merely moved from lr to c."""
+    rows = [
+        ["task", "c and lr", "cells that train", "speed limits at one rate", "rates at one limit"]
+    ]
+    widths: dict[str, list[float]] = {"constant": [], "decayed": []}
+    for task, rates in MAPPED.items():
+        for kind, found_widths in widths.items():
+            trained = map_of(evidence, task, kind) <= TASKS[task].goal
+            cells = np.median(trained, axis=2) >= 0.5  # noqa: PLR2004
+            by_rate, by_limit = cells.sum(axis=1), cells.sum(axis=0)
+            found_widths.append(float(np.median(by_rate)) / cells.shape[1])
+            rows.append(
+                [
+                    task,
+                    kind,
+                    f"{trained_share(map_of(evidence, task, kind), TASKS[task].goal):.0%}",
+                    f"{by_rate.min()} to {by_rate.max()} of {cells.shape[1]}",
+                    f"{by_limit.min()} to {by_limit.max()} of {len(evidence.profile.few(rates))}",
+                ]
+            )
+    found = {kind: mean_interval(values) for kind, values in widths.items()}
+    moved = found["constant"].estimate < 0.5  # noqa: PLR2004
+    return Answer(
+        "Is the tuning merely moved from lr to c?",
+        "Share of the speed limits, over 2.5 decades, that train at a learning rate (median over "
+        "rates); moved if it is below one half with constant c.",
+        ("moved" if moved else "not merely moved") + ", with constant c",
+        f"Share of limits that train: constant {interval(found['constant'])}, decayed "
+        f"{interval(found['decayed'])} (over {len(MAPPED)} tasks).",
+        {"maps": rows},
+    )
+
+
+def map_of(evidence: Evidence, task: str, kind: str) -> Scores:
+    """Return the scores of a map, (rates, limits, seeds)."""
+    decayed = kind == "decayed"
+    planes = [
+        evidence.scores(
+            task,
+            limited(c, decayed=decayed),
+            MAPPED[task],
+            "cosine" if decayed else "constant",
+            SEEDS,
+        )
+        for c in evidence.profile.few(MAP_LIMITS)
+    ]
+    return np.stack(planes, axis=1)
+
+
+def fixed_setting(evidence: Evidence) -> Answer:
+    """Answer question 4: whether one fixed setting is flat in lr on nearly every task."""
+    method = evidence.chosen()["decayed"]
+    rows = [["task", "half", "tuned baseline", "largest regret", "at lr", "within noise at"]]
+    flat: dict[str, list[bool]] = {"development": [], "confirmation": []}
+    worst: list[float] = []
+    for half, tasks in (("development", DEVELOPMENT), ("confirmation", CONFIRMATION)):
+        for task in tasks:
+            rates = evidence.profile.few(rates_of(task))
+            baseline = tuned(of_main(evidence, task, CLIPPED))
+            scores = of_main(evidence, task, method)
+            found = [_against(task, at_rate, baseline) for at_rate in scores]
+            within = [bound.high <= MARGIN for bound in found]
+            largest = int(np.argmax([bound.estimate for bound in found]))
+            flat[half].append(all(within))
+            if half == "confirmation":
+                worst.append(found[largest].estimate)
+            rows.append(
+                [
+                    task,
+                    half,
+                    number(float(np.median(baseline)), 3),
+                    interval(found[largest]),
+                    f"{rates[largest]:g}",
+                    share(sum(within), len(rates)),
+                ]
+            )
+    confirmed = sum(flat["confirmation"])
+    exists = confirmed >= NEARLY_EVERY * len(CONFIRMATION)
+    return Answer(
+        "Does a decayed c make the result flat in lr: is there one fixed setting?",
+        f"The setting that the search chose on {len(DEVELOPMENT)} tasks, at every rate over three "
+        f"decades, against {CLIPPED.name} at its best rate: within noise where the upper end of "
+        f"the 95 % interval of the regret is ≤ {MARGIN:g}; it exists if that holds at every rate "
+        f"on {NEARLY_EVERY:.0%} of the other {len(CONFIRMATION)} tasks.",
+        "yes" if exists else "no",
+        f"{method.name}: within noise at every rate on {share(confirmed, len(CONFIRMATION))} tasks "
+        f"of confirmation and {share(sum(flat['development']), len(DEVELOPMENT))} of development; "
+        f"largest regret on a task of confirmation, median {number(float(np.median(worst)))}.",
+        {"preset": rows},
+    )
+
+
+def _against(task: str, scores: Scores, baseline: Scores) -> Interval:
+    """Return the regret against a baseline with its interval, seeds paired."""
+    found, trivial = paired_difference_interval(scores, baseline), TASKS[task].trivial
+    level = float(np.median(baseline))
+    bounds = regret(level + np.array([found.estimate, found.low, found.high]), level, trivial)
+    return Interval(*bounds.tolist())
