@@ -32,9 +32,9 @@ FORM = {
     "abstract": str,
     "questions": {
         key: {
-            "answer": str,
-            "figures?": [{"file": str, "caption": str}],
-            "tables?": [{"rows": [[str]], "caption": str}],
+            **dict.fromkeys(("asked", "statistic", "verdict", "answer"), str),
+            **dict.fromkeys(("figure?", "caption?"), str),
+            "table": [[str]],
         }
         for key in QUESTIONS
     },
@@ -43,8 +43,9 @@ FORM = {
 """What answers.json holds.
 
 "environment" says what was run, on what and for how long; "abstract" is the abstract's sentence on
-the experiments. Each question has its "answer" in a sentence or more, with its numbers;
-"figures", whose files are in the folder of the paper's figures; and "tables", head first.
+the experiments. Of each question there is what was "asked", the "statistic" that was fixed before
+the runs, the "verdict" in a few words, the numbers behind it as "answer", a "table", head first,
+and a "figure" in the folder of the paper's figures with its "caption".
 "claims" has a verdict for each published sentence that only experiments can decide, by its id in
 claims.toml.
 """
@@ -58,17 +59,17 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 def filled(found: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the answers as the text shows them, or what stands in their place."""
+    unanswered = {"statistic": "", "verdict": "", "answer": NOT_YET, "table": []}
     answers = found or {
         "environment": NOT_YET,
         "abstract": f"The experiments are not yet measured (`{COMMAND}`).",
-        "questions": {key: {"answer": NOT_YET} for key in QUESTIONS},
+        "questions": dict.fromkeys(QUESTIONS, unanswered),
         "claims": {},
     }
-    empty: dict[str, list[object]] = {"figures": [], "tables": []}
     return {
         **answers,
         "questions": {
-            key: {"title": title, **empty, **answers["questions"][key]}
+            key: {"figure": "", "caption": "", **answers["questions"][key], "title": title}
             for key, title in QUESTIONS.items()
         },
     }

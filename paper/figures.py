@@ -33,7 +33,7 @@ def draw_demo(
         PNG to write, atomically.
     """
     with plt.style.context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5.2))
+        figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.7))
         _draw_losses(left, {name: runs[0] for name, runs in regression.items()})
         _draw_accuracies(right, digits)
         save(figure, path)

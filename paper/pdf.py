@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import typst
@@ -16,14 +17,17 @@ import typst
 from analysis.files import write_atomically
 from proofs.registry import read as read_registry
 
-from . import answers, prose, theory, typeset
+from . import answers, demo, figures, landscape_figures, prose, theory, typeset
 from .values import RESULTS, values
 
-FIGURES = ("laws", "regimes", "rounding", "bifurcation", "flows", "wells", "zeta")
-"""The figures of `paper.theory` that the paper shows."""
-
-DEMO = "demo.png"
-"""The figure that is committed with its results."""
+FIGURES: Mapping[str, Callable[[Path], None]] = {
+    **{
+        name: theory.FIGURES[name]
+        for name in ("laws", "regimes", "rounding", "bifurcation", "flows", "wells", "zeta")
+    },
+    "landscapes": landscape_figures.landscapes,
+}
+"""The figures that the paper shows beside those of its results."""
 
 
 def write_values(out: Path, results: Path = RESULTS) -> Path:
@@ -52,15 +56,16 @@ def write_values(out: Path, results: Path = RESULTS) -> Path:
 def draw(name: str, out: Path) -> Path:
     """Draw one of `FIGURES` for print."""
     path = out / "figures" / f"{name}.pdf"
-    theory.FIGURES[name](path)
+    FIGURES[name](path)
     return path
 
 
-def copy_demo(out: Path, results: Path = RESULTS) -> Path:
-    """Copy the demo's figure, which is drawn where its results are measured."""
-    path = out / "figures" / DEMO
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(results / DEMO, path)
+def draw_demo(out: Path, results: Path = RESULTS) -> Path:
+    """Draw the demo from its committed results."""
+    runs = demo.read(results)
+    path = out / "figures" / "demo.pdf"
+    tasks = (demo.by_method(runs, task) for task in ("published_regression", "digits"))
+    figures.draw_demo(*tasks, path)
     return path
 
 
@@ -98,7 +103,7 @@ def build(out: Path, results: Path = RESULTS) -> Path:
     write_values(out, results)
     for name in FIGURES:
         draw(name, out)
-    copy_demo(out, results)
+    draw_demo(out, results)
     return typeset_pdf(out)
 
 

@@ -25,6 +25,7 @@ from . import (
     theorems,
 )
 from .derived import derived
+from .experiments import design
 from .numerals import scientific
 
 ROOT = Path(__file__).parents[1]
@@ -52,6 +53,13 @@ def values(results: Path = RESULTS) -> dict[str, str]:
         "demo": _demo(results),
         "published": _published(results),
         "testing": _testing(results),
+        "design": {
+            "rates": str(len(design.NINE_RATES)),
+            "seeds": str(len(design.SEEDS)),
+            "many_seeds": str(len(design.MANY_SEEDS)),
+            "development": str(len(design.DEVELOPMENT)),
+            "confirmation": str(len(design.CONFIRMATION)),
+        },
         "claims": {"count": str(len(claims.read()))},
     }
     made = {f"{name}.{key}": value for name, part in parts.items() for key, value in part.items()}

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from analysis.forms import read_toml
-from paper import answers, claims, figures, pdf, prose, published, theory, typeset
+from paper import answers, claims, figures, pdf, prose, published, typeset
 from paper.values import RESULTS, values
 from proofs.registry import read as read_registry
 
@@ -29,7 +29,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pdf.write_values(out)
     for name in pdf.FIGURES:
         figures.save(plt.figure(figsize=(4, 2)), out / "figures" / f"{name}.pdf")
-    pdf.copy_demo(out)
+    pdf.draw_demo(out)
     return out
 
 
@@ -227,12 +227,15 @@ def test_claims_of_another_form_are_refused(change: str, message: str, tmp_path:
 def answered() -> dict[str, Any]:
     """Return answers to every question, one with a figure and a table."""
     questions: dict[str, Any] = {
-        key: {"answer": f"Answer to {key}: **0.5**."} for key in answers.QUESTIONS
+        key: {
+            **dict.fromkeys(("asked", "statistic"), "What, by what?"),
+            "verdict": "wider",
+            "answer": f"Answer to {key}: **0.5** [0.4, 0.6].",
+            "table": [["method", "decades"], ["`Adam`", "1.5"]],
+        }
+        for key in answers.QUESTIONS
     }
-    questions["windows"] |= {
-        "figures": [{"file": "laws.pdf", "caption": "A figure of 3 windows."}] * 2,
-        "tables": [{"rows": [["method", "decades"], ["`Adam`", "1.5"]], "caption": "Decades."}],
-    }
+    questions["windows"] |= {"figure": "laws.pdf", "caption": "A figure of 3 windows."}
     return {
         "environment": "Measured in 3 runs.",
         "abstract": "One setting suffices.",
@@ -261,8 +264,7 @@ def test_answers_of_another_form_are_refused(tmp_path: Path) -> None:
     assert answers.read(tmp_path / "nothing") is None
 
 
-def test_every_figure_of_the_paper_is_one_of_the_theory() -> None:
-    assert set(pdf.FIGURES) <= set(theory.FIGURES)
+def test_every_figure_is_shown() -> None:
     shown = {name for text in TEXTS.values() for name in re.findall(r'#fig\("(\w+)"', text)}
     assert shown == {*pdf.FIGURES, "demo"}
 
@@ -293,7 +295,7 @@ def test_the_command_builds_everything(
     def picture(path: Path) -> None:
         figures.save(plt.figure(figsize=(4, 2)), path)
 
-    monkeypatch.setattr("paper.theory.FIGURES", dict.fromkeys(theory.FIGURES, picture))
+    monkeypatch.setattr("paper.pdf.FIGURES", dict.fromkeys(pdf.FIGURES, picture))
     pdf.main(["--out", str(tmp_path)])
     assert (tmp_path / "paper.pdf").exists()
     assert "paper.pdf" in capsys.readouterr().out
