@@ -163,9 +163,8 @@ def draw_wells(
     codes = list(ENDS)
     colours = ListedColormap([colour for _, colour in ENDS.values()])
     with plt.style.context(STYLE):
-        rows = (len(ends) + 2) // 2
-        figure, grid = plt.subplots(rows, 2, figsize=(7.2, 2.5 * rows))
-        *maps, right = grid.flat
+        columns = len(ends) + 1
+        figure, (*maps, right) = plt.subplots(1, columns, figsize=(2.6 * columns, 2.8))
         for axes, (title, table) in zip(maps, ends.items(), strict=True):
             picture = np.vectorize(codes.index)(table)
             norm = BoundaryNorm(np.arange(len(codes) + 1) - 0.5, len(codes))
@@ -176,13 +175,13 @@ def draw_wells(
             axes.grid(visible=False)
             axes.set_title(title)
             axes.set_xlabel("learning rate η")
-            axes.set_ylabel("start x₀")
+        maps[0].set_ylabel("start x₀")
         patches = [Patch(color=colour, label=text) for text, colour in ENDS.values()]
         figure.legend(handles=patches, fontsize=8, ncols=len(codes), loc="outside lower center")
         for (law, share), dashes, marker in zip(shares.items(), DASHES, MARKERS, strict=False):
             right.plot(limits, share, linestyle=dashes, marker=marker, markersize=4, label=law)
         right.set_xscale("log")
-        right.set_title("Who leaves the well under noise")
+        right.set_title("Who leaves under noise")
         right.set_xlabel("speed limit c")
         right.set_ylabel("share of chains")
         right.legend(fontsize=8)
