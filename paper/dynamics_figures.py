@@ -184,5 +184,5 @@ def draw_wells(
         right.set_title("Who leaves under noise")
         right.set_xlabel("speed limit c")
         right.set_ylabel("share of chains")
-        right.legend(fontsize=8)
+        right.legend(fontsize=7, loc="center left")
         save(figure, path)
