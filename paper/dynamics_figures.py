@@ -36,13 +36,14 @@ def draw_bifurcation(rates: Array, orbits: Mapping[str, Array], path: Path) -> N
     orbits
         Last points of the map by law, in units of c, each of shape (points, starts, n).
     path
-        PNG to write.
+        File to write.
     """
     with plt.style.context(STYLE):
-        figure, grid = plt.subplots(1, len(orbits), figsize=(3 * len(orbits), 3.4), sharey=True)
+        figure, grid = plt.subplots(1, len(orbits), figsize=(1.9 * len(orbits), 2.7), sharey=True)
         for axes, (law, points) in zip(np.atleast_1d(grid), orbits.items(), strict=True):
             flat = points.reshape(-1, len(rates))
-            axes.plot(rates, flat.T, ".", markersize=1.5, markeredgewidth=0, color="C0")
+            dots = {"markersize": 1.5, "markeredgewidth": 0, "color": "C0", "rasterized": True}
+            axes.plot(rates, flat.T, ".", **dots)
             axes.axvline(2, color="0.6", linewidth=0.8)
             for half in (-0.5, 0.5):
                 axes.axhline(half, color="C1", linewidth=0.8, linestyle="--")
@@ -77,10 +78,10 @@ def draw_flows(
     errors
         (time steps, distances at the end) by method.
     path
-        PNG to write.
+        File to write.
     """
     with plt.style.context(STYLE):
-        figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12.5, 4))
+        figure, (left, middle, right) = plt.subplots(1, 3, figsize=(8.6, 3.2))
         for (name, x), dashes in zip(paths.items(), DASHES, strict=False):
             left.plot(x[:, 0], x[:, 1], linestyle=dashes, label=name)
         left.plot(0, 0, "k+", markersize=10)
@@ -107,7 +108,7 @@ def draw_flows(
         right.set_xlabel("time step h")
         right.set_ylabel("distance from the flow at the end")
         for axes in (left, middle, right):
-            axes.legend(fontsize=8)
+            axes.legend(fontsize=7)
         save(figure, path)
 
 
@@ -119,11 +120,11 @@ def draw_portraits(portraits: Mapping[str, Sequence[tuple[Array, Array]]], path:
     portraits
         Orbits (x, p) by title, each an array of shape (n,).
     path
-        PNG to write.
+        File to write.
     """
     with plt.style.context(STYLE):
         columns = len(portraits)
-        figure, grid = plt.subplots(1, columns, figsize=(4.1 * columns, 3.8), sharey=True)
+        figure, grid = plt.subplots(1, columns, figsize=(3.2 * columns, 3), sharey=True)
         for axes, (title, orbits) in zip(np.atleast_1d(grid), portraits.items(), strict=True):
             for x, p in orbits:
                 towards = "C0" if x[-1] < 0 else "C1"
@@ -157,17 +158,19 @@ def draw_wells(
     shares
         Escaped share of chains by title, each of shape (n,).
     path
-        PNG to write.
+        File to write.
     """
     codes = list(ENDS)
     colours = ListedColormap([colour for _, colour in ENDS.values()])
     with plt.style.context(STYLE):
         columns = len(ends) + 1
-        figure, (*maps, right) = plt.subplots(1, columns, figsize=(4.1 * columns, 3.9))
+        figure, (*maps, right) = plt.subplots(1, columns, figsize=(2.6 * columns, 2.8))
         for axes, (title, table) in zip(maps, ends.items(), strict=True):
             picture = np.vectorize(codes.index)(table)
             norm = BoundaryNorm(np.arange(len(codes) + 1) - 0.5, len(codes))
-            axes.pcolormesh(rates, starts, picture, cmap=colours, norm=norm, shading="nearest")
+            axes.pcolormesh(
+                rates, starts, picture, cmap=colours, norm=norm, shading="nearest", rasterized=True
+            )
             axes.set_xscale("log")
             axes.grid(visible=False)
             axes.set_title(title)
@@ -178,8 +181,8 @@ def draw_wells(
         for (law, share), dashes, marker in zip(shares.items(), DASHES, MARKERS, strict=False):
             right.plot(limits, share, linestyle=dashes, marker=marker, markersize=4, label=law)
         right.set_xscale("log")
-        right.set_title("Who leaves the well under noise")
+        right.set_title("Who leaves under noise")
         right.set_xlabel("speed limit c")
         right.set_ylabel("share of chains")
-        right.legend(fontsize=8)
+        right.legend(fontsize=7, loc="center left")
         save(figure, path)

@@ -14,6 +14,10 @@ from .training import Result
 STYLE = Path(__file__).with_name("style.mplstyle")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
+_UNDATED: Mapping[str, dict[str, str | None]] = {
+    "png": {"Software": ""},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+}
 
 
 def draw_demo(
@@ -29,17 +33,21 @@ def draw_demo(
         PNG to write, atomically.
     """
     with plt.style.context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5.2))
+        figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.5))
         _draw_losses(left, {name: runs[0] for name, runs in regression.items()})
         _draw_accuracies(right, digits)
         save(figure, path)
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG, atomically, and close it."""
+    """Write a figure atomically, in the format that its name ends with, and close it.
+
+    What would differ between two files of the same figure is left out: who made it, and when.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    figure.savefig(part, format="png", metadata={"Software": ""})
+    kind = path.suffix.removeprefix(".")
+    figure.savefig(part, format=kind, metadata=_UNDATED[kind])
     plt.close(figure)
     os.replace(part, path)
 
@@ -64,7 +72,7 @@ def _draw_losses(axes: Axes, results: Mapping[str, Result]) -> None:
         if result.exploded
     )
     note = ["Exploded at lr = 1", *(f"✕ {name}, after step {steps}" for steps, name in dead)]
-    axes.text(0.02, 0.03, "\n".join(note), transform=axes.transAxes, fontsize=8, linespacing=1.4)
+    axes.text(0.02, 0.03, "\n".join(note), transform=axes.transAxes, fontsize=7, linespacing=1.4)
     axes.set_yscale("log")
     axes.set_xlabel("epoch")
     axes.set_ylabel("training loss (mean squared error)")
@@ -75,7 +83,9 @@ def _draw_losses(axes: Axes, results: Mapping[str, Result]) -> None:
 
 
 def _legend_below(axes: Axes) -> None:
-    axes.legend(fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.13))
+    axes.legend(
+        fontsize=7, ncols=2, columnspacing=1.0, loc="upper center", bbox_to_anchor=(0.5, -0.13)
+    )
 
 
 def _draw_accuracies(axes: Axes, results: Mapping[str, Sequence[Result]]) -> None:

@@ -49,7 +49,7 @@ def draw_landscapes(paths: Mapping[str, Mapping[str, Array]], path: Path) -> Non
         By landscape, then by what the optimizer is called, the same ones in each; of shape
         (points, 2). What leaves the extent of a landscape is cut off.
     path
-        PNG to write.
+        File to write.
     """
     names = list(next(iter(paths.values())))
     with plt.style.context(STYLE):
@@ -95,11 +95,8 @@ def _draw_path(axes: Axes, landscape: str, points: Array) -> None:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Draw the figure."""
-    parser = argparse.ArgumentParser(prog="python -m paper.landscape_figures", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="PNG to write")
-    path: Path = parser.parse_args(argv).out
+def landscapes(path: Path) -> None:
+    """Take the steps of every optimizer and draw them."""
     paths = {
         landscape: {
             name: trajectory(landscape, optimizer, {**options, "lr": rates[optimizer]}, steps=STEPS)
@@ -108,6 +105,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         for landscape, rates in RATES.items()
     }
     draw_landscapes(paths, path)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Draw the figure."""
+    parser = argparse.ArgumentParser(prog="python -m paper.landscape_figures", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="file to write")
+    path: Path = parser.parse_args(argv).out
+    landscapes(path)
     print(path)
 
 

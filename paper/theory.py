@@ -100,9 +100,9 @@ def flows(path: Path) -> None:
             energies[geometry] = problem.energy(flow, _bowl)(states)
     errors = {}
     for geometry, method, name in (
-        ("per_component", "optimizer", "optimizer, per_component (order 1)"),
-        ("per_param", "optimizer", "optimizer, per_param (order 1)"),
-        ("per_component", "leapfrog", "conformal leapfrog (order 2)"),
+        ("per_component", "optimizer", "per_component: order 1"),
+        ("per_param", "optimizer", "per_param: order 1"),
+        ("per_component", "leapfrog", "leapfrog: order 2"),
     ):
         flow, counts = Flow("smooth_sqrt", geometry), np.array([25, 50, 100, 200, 400])
         end = problem.trajectory(flow, [0.0, 2.0])[-1, :2]
@@ -126,7 +126,7 @@ def flows(path: Path) -> None:
     energies[name] = np.concatenate([[np.nan], adam.energies(_bowl, after_start, states)])
     end = adam.trajectory([2.0])[-1, :2]
     distances = [np.linalg.norm(adam.optimizer(2.0, int(n)) - end) for n in counts]
-    errors["RelativisticAdam, per_component (order 1)"] = (2.0 / counts, np.array(distances))
+    errors["Adam, per_component: order 1"] = (2.0 / counts, np.array(distances))
     dynamics_figures.draw_flows(times, paths, energies, errors, path)
 
 

@@ -25,10 +25,10 @@ def draw_laws(ratios: Array, gains: Mapping[str, Array], path: Path) -> None:
     gains
         φ(r) by law, NaN where the law is not defined, each of shape (n,).
     path
-        PNG to write.
+        File to write.
     """
     with plt.style.context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2))
+        figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.5))
         for (law, gain), dashes in zip(gains.items(), DASHES * 2, strict=False):
             left.plot(ratios, gain, linestyle=dashes, label=law)
             right.plot(ratios, ratios * gain, linestyle=dashes, label=law)
@@ -54,22 +54,22 @@ def draw_rounding(curves: Mapping[str, Mapping[str, Curve]], path: Path) -> None
     curves
         By format, then by kernel.
     path
-        PNG to write.
+        File to write.
     """
     with plt.style.context(STYLE):
-        figure, grid = plt.subplots(2, len(curves), figsize=(3.6 * len(curves), 5), sharex="col")
+        figure, grid = plt.subplots(2, len(curves), figsize=(2.6 * len(curves), 3.8), sharex="col")
         for (above, below), (name, kernels) in zip(grid.T, curves.items(), strict=True):
             for (kernel, curve), dashes in zip(kernels.items(), DASHES, strict=False):
                 above.plot(curve.x, curve.limited / curve.limit, linestyle=dashes, label=kernel)
                 error = np.where(curve.limited > 0, curve.error, np.nan)
-                below.plot(curve.x, error, ",", label=kernel)
+                below.plot(curve.x, error, ",", label=kernel, rasterized=True)
             above.set_title(name)
             above.set_xscale("log")
             above.set_ylim(-0.05, 1.1)
             below.set_ylim(0, 2.5)
             below.set_xlabel("proposed entry x")
         grid[0][0].set_ylabel("result / c")
-        grid[1][0].set_ylabel("error in units of the last place")
+        grid[1][0].set_ylabel("error in ulp")
         grid[0][0].legend(fontsize=8, loc="center left")
         save(figure, path)
 
@@ -88,10 +88,10 @@ def draw_zeta(
     entries
         The entries of g.
     path
-        PNG to write.
+        File to write.
     """
     with plt.style.context(STYLE):
-        figure, grid = plt.subplots(1, len(zetas), figsize=(4.6 * len(zetas), 3.8))
+        figure, grid = plt.subplots(1, len(zetas), figsize=(3.1 * len(zetas), 2.5))
         for axes, (reading, values) in zip(np.atleast_1d(grid), zetas.items(), strict=True):
             for column, entry, dashes in zip(values.T, entries, DASHES, strict=False):
                 axes.plot(scales, column, linestyle=dashes, label=f"g = {entry:g}·λ")
@@ -116,16 +116,18 @@ def draw_regimes(
     names
         `reference.Regime.name` by title, each of shape (rows, columns).
     path
-        PNG to write.
+        File to write.
     """
     kinds = ("linear", "transition", "saturated")
     colours = ListedColormap(["#CFE8F5", "#FBE3B3", "#F2B8A0"])
     with plt.style.context(STYLE):
-        figure, grid = plt.subplots(1, len(names), figsize=(4.2 * len(names), 3.6), sharey=True)
+        figure, grid = plt.subplots(1, len(names), figsize=(3 * len(names), 2.9), sharey=True)
         for axes, (title, table) in zip(np.atleast_1d(grid), names.items(), strict=True):
             codes = np.vectorize(kinds.index)(table)
             norm = BoundaryNorm(np.arange(4) - 0.5, 3)
-            axes.pcolormesh(entries, rates, codes, cmap=colours, norm=norm, shading="nearest")
+            axes.pcolormesh(
+                entries, rates, codes, cmap=colours, norm=norm, shading="nearest", rasterized=True
+            )
             for code, kind in enumerate(kinds):
                 where = np.argwhere(codes == code)
                 if len(where):

@@ -1,0 +1,121 @@
+"""Builds the paper: ``python -m paper.pdf [--out FOLDER]`` writes its values, figures and PDF.
+
+Every step is a function from files to files, so that a graph of tasks can take them one by one:
+`write_values`, `draw` for each of `FIGURES`, `typeset`.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import typst
+
+from analysis.files import write_atomically
+from proofs.registry import read as read_registry
+
+from . import answers, demo, figures, landscape_figures, prose, theory, typeset
+from .values import RESULTS, values
+
+FIGURES: Mapping[str, Callable[[Path], None]] = {
+    **{
+        name: theory.FIGURES[name]
+        for name in ("laws", "regimes", "rounding", "bifurcation", "flows", "wells", "zeta")
+    },
+    "landscapes": landscape_figures.landscapes,
+}
+"""The figures that the paper shows beside those of its results."""
+
+
+def write_values(out: Path, results: Path = RESULTS) -> Path:
+    """Write all that the text takes from elsewhere: values.json.
+
+    Parameters
+    ----------
+    out
+        Folder of the paper that is built.
+    results
+        Folder of the committed results.
+    """
+    found = values(results)
+    answered = answers.filled(answers.read(results))
+    content = {
+        "values": found,
+        "tables": {**typeset.tables(results), "claims": typeset.shown_claims(found, answered)},
+        "answers": answered,
+        "theorems": {key: entry.kind for key, entry in sorted(read_registry().items())},
+    }
+    path = out / "values.json"
+    write_atomically(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
+def draw(name: str, out: Path) -> Path:
+    """Draw one of `FIGURES` for print."""
+    path = out / "figures" / f"{name}.pdf"
+    FIGURES[name](path)
+    return path
+
+
+def draw_demo(out: Path, results: Path = RESULTS) -> Path:
+    """Draw the demo from its committed results."""
+    runs = demo.read(results)
+    path = out / "figures" / "demo.pdf"
+    tasks = (demo.by_method(runs, task) for task in ("published_regression", "digits"))
+    figures.draw_demo(*tasks, path)
+    return path
+
+
+def typeset_pdf(out: Path, text: Path = prose.TEXT) -> Path:
+    """Compile the text with the values and figures in a folder to its paper.pdf.
+
+    The same inputs give the same bytes: no font of the system is used, and the PDF has no date.
+
+    Raises
+    ------
+    ValueError
+        If the compiler warns or fails; it names the places.
+    """
+    copied = out / "text"
+    shutil.rmtree(copied, ignore_errors=True)
+    shutil.copytree(text, copied)
+    try:
+        made, warnings = typst.compile_with_warnings(
+            copied / "paper.typ", root=out, ignore_system_fonts=True, format="pdf", timestamp=0
+        )
+    except typst.TypstError as error:
+        raise ValueError(f"the paper does not compile: {error}\n{error.diagnostic}") from error
+    if warnings:
+        raise ValueError(f"the paper compiles with warnings: {[str(w) for w in warnings]}")
+    path = out / "paper.pdf"
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(made)
+    os.replace(part, path)
+    return path
+
+
+def build(out: Path, results: Path = RESULTS) -> Path:
+    """Build everything into a folder and return the PDF."""
+    prose.check()
+    write_values(out, results)
+    for name in FIGURES:
+        draw(name, out)
+    draw_demo(out, results)
+    return typeset_pdf(out)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Build the paper."""
+    parser = argparse.ArgumentParser(prog="python -m paper.pdf", description="Builds the paper.")
+    parser.add_argument("--out", type=Path, default=Path("build/paper"), help="folder to write to")
+    out: Path = parser.parse_args(arguments).out
+    start = time.perf_counter()
+    path = build(out)
+    print(f"{path}: {path.stat().st_size:,} bytes in {time.perf_counter() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
