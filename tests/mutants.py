@@ -85,6 +85,25 @@ TARGETS: Mapping[str, Target] = {
         _named("torch_laws", "torch_laws_details"),
         _named("torch_laws_details"),
     ),
+    "norms": Target(
+        [
+            f"torch_impl/{name}.py"
+            for name in ("arithmetic", "batches", "measures", "limit", "limiter")
+        ],
+        _named("norms_details"),
+        _named("norms_details"),
+    ),
+    "optimizers": Target(
+        [
+            f"torch_impl/{name}.py"
+            for name in ("adam", "base", "gravity", "relativistic", "schedules")
+        ],
+        [
+            *_named("optimizers_details", "gravity"),
+            *(f"tests/contract/test_{name}.py" for name in ("arguments", "state", "refused_state")),
+        ],
+        _named("optimizers_details"),
+    ),
 }
 """What is mutated, by name."""
 
