@@ -18,6 +18,7 @@ from torch_impl import Gravity, RelativisticAdam, RelativisticAdamW, pieces
 from torch_impl.base import check_representable
 from torch_impl.fused import Scaling
 from torch_impl.schedules import PUBLISHED_LIMIT, check_given_limit, check_schedule, following
+from torch_impl.sharding import Sharding
 
 ADAMS = (RelativisticAdam, RelativisticAdamW)
 NAMES = pytest.mark.parametrize("name", CASES)
@@ -65,8 +66,15 @@ STEPS: Sequence[tuple[str, Options]] = [
 ]
 
 
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize(("name", "options"), STEPS, ids=str)
+@pytest.mark.parametrize(
+    ("name", "options", "path"),
+    [
+        (name, options, path)
+        for i, (name, options) in enumerate(STEPS)
+        for path in (PATHS if name != "RelativisticAdamW" else [list(PATHS)[i % len(PATHS)]])
+    ],
+    ids=str,
+)
 def test_steps_are_those_of_the_reference(name: str, options: Options, path: str) -> None:
     """Three of two groups; one parameter begins a step later, another is left out of one."""
     case = CASES[name]
@@ -259,6 +267,46 @@ def test_every_option_arrives(name: str, more: Options) -> None:
     if name == "Gravity":
         assert group.pop("velocity_std") == 0.5
     assert group == options
+
+
+DEFAULTS: Options = {
+    "lr": 1e-3,
+    "betas": (0.9, 0.999),
+    "eps": 1e-8,
+    "speed_limit": 0.1,
+    "weight_decay": 0,
+    "relativistic_mode": "per_param",
+    "speed_warmup_steps": 1000,
+    "law": "smooth_sqrt",
+    "speed_unit": "norm",
+    "placement": "update",
+    "on_nonfinite": "propagate",
+    "max_consecutive_skips": 100,
+    **dict.fromkeys(("speed_reference_lr", "foreach", "fused")),
+}
+OWN: Mapping[str, Options] = {
+    "RelativisticAdam": DEFAULTS,
+    "RelativisticAdamW": {**DEFAULTS, "weight_decay": 1e-2},
+    "Gravity": {
+        "lr": 0.1,
+        "alpha": 0.01,
+        "beta": 0.9,
+        "initial_step": 1,
+        "max_step_grad": "inverse_max",
+        "weight_decay": 0,
+        "on_nonfinite": "propagate",
+        "max_consecutive_skips": 100,
+        "foreach": None,
+        "fused": None,
+    },
+}
+
+
+@NAMES
+def test_what_is_not_given_is_as_published_and_what_is_new_is_off(name: str) -> None:
+    given = CASES[name].optimizer([leaf(1.0)]).defaults
+    assert {key: given[key] for key in OWN[name]} == OWN[name]
+    assert all(value is False for key, value in given.items() if key not in OWN[name])
 
 
 @pytest.mark.parametrize("cls", ADAMS)
@@ -597,6 +645,7 @@ FINITE: Options = {"lr": 1e-3, "eps": 1e-8, "weight_decay": 0.0}
         ({"betas": (0.0, 0.5), "lr": 2.0**39, "eps": 1.0}, False),
         ({"betas": (0.5, 0.5), "lr": 2.0**38, "eps": 1.0}, False),
         ({"betas": (0.5, 0.5), "lr": 2.0**38, "eps": 2.0}, True),
+        ({"betas": (0.0, 0.5), "lr": (2 - 2.0**-23) * 2.0**38, "eps": 1.0}, True),
     ],
     ids=str,
 )
@@ -794,6 +843,92 @@ def test_gravity_draws_in_the_dtype_of_the_state() -> None:
         torch.testing.assert_close(velocity, drawn, rtol=1e-6, atol=0)
 
 
+def test_without_a_deviation_no_number_is_drawn() -> None:
+    param = leaf(1.0)
+    param.grad = gradient(1.0)
+    before = torch.get_rng_state()
+    Gravity([param], alpha=0.0).step()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("foreach", [False, True])
+def test_a_scale_of_gravity_is_neither_zero_nor_infinite(foreach: bool) -> None:
+    """m = κ·G: of a gradient of 0, and of one for which κ·G is beyond the largest number."""
+    largest = torch.finfo(torch.float64).max
+    for g, kappa, zeta in ((0.0, 0.5, 0.0), (1e308, 3.0, 1e308 / (1 + (1e308 / largest) ** 2))):
+        param = leaf(0.0)
+        param.grad = gradient(g)
+        options: Options = {"lr": 1.0, "alpha": 0.0, "beta": 0.5, "initial_step": 0}
+        Gravity([param], max_step_grad=kappa, foreach=foreach, **options).step()
+        assert param.item() == pytest.approx(-zeta / 2, rel=1e-14)
+
+
+class Larger(Sharding):
+    """As if another process held a part of the tensor with an entry of 4."""
+
+    def _reduced(self, values: Tensor, _: str) -> Tensor:
+        numbers, are_nan = values
+        return torch.stack([numbers.clamp(min=4.0), are_nan])
+
+
+@pytest.mark.parametrize("foreach", [False, True])
+def test_gravity_takes_the_largest_entry_of_all_processes(
+    foreach: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a tensor in two processes, of one here alone, and of one without a gradient here."""
+    params = [leaf(0.0), leaf(0.0), torch.zeros(1, requires_grad=True), leaf(0.0)]
+    divided = {Larger(None, (0,)): [params[3], params[0], params[2]]}
+    monkeypatch.setattr("torch_impl.gravity.parameters_by_sharding", lambda _: divided)
+    optimizer = Gravity(params, lr=1.0, alpha=0.0, beta=0.5, initial_step=0, foreach=foreach)
+    for param in params[:3]:
+        param.grad = torch.full_like(param, 0.5)
+    optimizer.step()
+    beside, alone = (0.5 / (1 + (0.5 * peak) ** 2) / 2 for peak in (4.0, 0.5))
+    assert [param.item() for param in params] == pytest.approx([-beside, -alone, -beside, 0.0])
+    assert optimizer.state[params[2]]["v"].dtype == torch.float32
+
+
+def test_nothing_here_is_the_least_of_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Noted(Sharding):
+        def _reduced(self, values: Tensor, operation: str) -> Tensor:
+            asked.append((operation, values.tolist()))
+            return values
+
+    param = leaf(0.0)
+    divided = {Noted(None, (0,)): [param]}
+    monkeypatch.setattr("torch_impl.gravity.parameters_by_sharding", lambda _: divided)
+    Gravity([param]).step()
+    assert asked == [("MAX", [[0.0], [0.0]])]
+
+
+def test_a_velocity_of_a_divided_tensor_is_drawn_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is then divided as its parameter is; without a deviation nothing is drawn."""
+    param = torch.zeros(3, 2, dtype=torch.bfloat16).t().requires_grad_()
+    asked = []
+
+    def divided(velocity: Tensor, like: Tensor) -> Tensor:
+        asked.append(id(like))
+        return velocity
+
+    monkeypatch.setattr("torch_impl.gravity.is_distributed", lambda tensor: tensor is param)
+    monkeypatch.setattr("torch_impl.gravity.divided_like", divided)
+    optimizer = Gravity([leaf(1.0)], generator=torch.Generator().manual_seed(2))
+    drawn = optimizer._new_buffer(param, {"velocity_std": 0.5}, "v")
+    assert (drawn.dtype, drawn.shape, drawn.is_contiguous()) == (torch.float32, (2, 3), True)
+    expected = torch.empty(2, 3).normal_(0, 0.5, generator=torch.Generator().manual_seed(2))
+    assert torch.equal(drawn, expected)
+    assert asked == [id(param)]
+    still = optimizer._new_buffer(param, {"velocity_std": 0.0}, "v")
+    assert not still.is_contiguous()
+    assert asked == [id(param)]
+    there = param.detach().to("meta")
+    monkeypatch.setattr("torch_impl.gravity.is_distributed", lambda _: True)
+    optimizer._generator = None
+    assert optimizer._new_buffer(there, {"velocity_std": 0.5}, "v").device.type == "meta"
+
+
 def test_new_buffers_have_the_layout_of_the_parameter_and_the_dtype_of_the_state() -> None:
     param = torch.zeros(2, 3, dtype=torch.bfloat16).t().requires_grad_()
     param.grad = torch.ones_like(param)
@@ -926,6 +1061,12 @@ def test_what_a_copy_lacks_takes_the_defaults(name: str) -> None:
     step = fresh.state[param]["step"]
     assert (step.dtype, step.item()) == (torch.float32, 4.0)
     assert fresh._skips is optimizer._skips
+    assert fresh._kernels is None
+    assert isinstance(fresh._room, pieces.Room)
+    held["state"][param]["step"] = 4
+    held["param_groups"][0]["capturable"] = True
+    fresh.__setstate__(held)
+    assert fresh.state[param]["step"].device == param.device
     fresh.step()
     assert fresh.speed_report().tensors == {}
     del held["_skips"]
@@ -955,7 +1096,7 @@ def test_a_copy_knows_where_a_reference_rate_and_a_deviation_come_from() -> None
 
 def test_a_published_state_of_gravity_counts_for_its_parameters() -> None:
     saved: Any = {
-        "state": {0: {"v": gradient(1.0)}, 1: {"v": gradient(2.0), "step": 9}},
+        "state": {0: {"v": gradient(1.0)}, 1: {"v": gradient(2.0)}},
         "param_groups": [{"params": [0, 2], "t": 4, "lr": 0.5}, {"params": [1], "lr": 0.25}],
         "more": "kept",
     }
@@ -965,6 +1106,15 @@ def test_a_published_state_of_gravity_counts_for_its_parameters() -> None:
     assert found["state"] == {0: {"step": 4, "v": gradient(1.0)}, 1: saved["state"][1]}
     assert found["param_groups"] == [{"params": [0, 2], "lr": 0.5}, {"params": [1], "lr": 0.25}]
     assert found["more"] == "kept"
+
+
+def test_a_group_without_a_reference_rate_keeps_the_optimizers_own() -> None:
+    optimizer = RelativisticAdam([{"params": [leaf(1.0)]}, {"params": [leaf(2.0)], "lr": 0.5}])
+    saved: Any = {"state": {}, "param_groups": [{"speed_reference_lr": 7.0}, {"lr": 3.0}, {}]}
+    found = optimizer._converted(saved)
+    rates = [group["speed_reference_lr"] for group in found["param_groups"]]
+    assert rates == [7.0, 0.5, None]
+    assert (found["state"], len(saved["param_groups"][1])) == ({}, 1)
 
 
 def test_the_reference_takes_the_first_step_of_a_published_state() -> None:

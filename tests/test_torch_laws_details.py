@@ -6,6 +6,7 @@ from contextlib import nullcontext
 import pytest
 import torch
 
+from tests.live_bytes import LiveBytes
 from torch_impl import LAWS
 from torch_impl.laws import warn_unless_monotone
 
@@ -37,6 +38,25 @@ def test_the_recorded_derivative_is_the_laws(key: str) -> None:
         at = torch.tensor([x - step, x + step], dtype=torch.float64)
         low, high = law.limit_entries(at, limit).tolist()
         assert slopes[i].item() == pytest.approx((high - low) / (2 * step), abs=1e-8)
+
+
+@pytest.mark.parametrize("key", [key for key, law in LAWS.items() if law.limits])
+def test_a_gain_has_the_derivative_of_its_own_branch(key: str) -> None:
+    """Just beyond the limit too, where the other formula has none."""
+    law, one, step = LAWS[key], torch.ones((), dtype=torch.float64), 1e-6
+    for r in (0.5, 1.5, 3.0):
+        ratio = torch.tensor(r, dtype=torch.float64, requires_grad=True)
+        (slope,) = torch.autograd.grad(law.factors(ratio, one, one), ratio)
+        low, high = (law.factors(one * (r + x), one, one).item() for x in (-step, step))
+        assert slope.item() == pytest.approx((high - low) / (2 * step), abs=1e-8)
+
+
+def test_entries_are_limited_in_the_memory_of_two_of_them() -> None:
+    update = torch.arange(-4.0, 4.0)
+    with LiveBytes() as memory:
+        limited = LAWS["hard_clip"].limit_entries(update, torch.tensor(2.0))
+    assert limited.tolist() == [-2.0, -2.0, -2.0, -1.0, 0.0, 1.0, 2.0, 2.0]
+    assert memory.peak <= 2 * update.nbytes + 4  # and the limit
 
 
 def test_only_a_law_that_is_not_monotone_is_warned_of() -> None:
