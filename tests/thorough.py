@@ -11,7 +11,7 @@ import math
 import platform
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -62,7 +62,8 @@ class Thorough:
         chosen = [item for item in items if is_property(item) and name_of(item) not in self.found]
         left = [item for item in items if item not in set(chosen)]
         self.variants = Counter(map(name_of, chosen))
-        for item in {name_of(item): item for item in chosen}.values():
+        functions: dict[str, Any] = {name_of(item): item for item in chosen}
+        for item in functions.values():
             if is_hypothesis_test(item.obj):
                 self.settings_of(item)(item.function)
         items[:] = chosen
@@ -76,7 +77,7 @@ class Thorough:
         return settings(settings.get_profile("thorough"), max_examples=examples)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
         name, variants = name_of(item), self.variants[name_of(item)]
         examples, start = 0, time.perf_counter()
 
@@ -90,7 +91,7 @@ class Thorough:
         settings.register_profile("share", self.settings_of(item))
         settings.load_profile("share")
         try:
-            with collector.with_value(note):  # type: ignore[no-untyped-call]
+            with collector.with_value(note):  # type: ignore[arg-type]
                 return (yield)
         finally:
             settings.load_profile(before)
@@ -98,7 +99,8 @@ class Thorough:
             item.user_properties.append(("seen", [name, variants, examples, seconds]))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        seen = dict(report.user_properties).get("seen")
+        values: dict[str, Any] = dict(report.user_properties)
+        seen = values.get("seen")
         if report.when != "call" or seen is None:
             return
         name, variants, examples, seconds = seen
