@@ -20,6 +20,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
@@ -130,6 +131,9 @@ def copied(name: str) -> Path:
             shutil.copytree(ROOT / room, folder / room, ignore=ignored)
     for file in FILES:
         shutil.copy2(ROOT / file, folder / file)
+    for file, path, _ in list(_records(folder)):
+        if not any(fnmatch(file, pattern) for pattern in target.files):
+            path.unlink()  # of when the target was another
     rooms = list(dict.fromkeys(pattern.partition("/")[0] for pattern in target.files))
     settings = {
         "source_paths": rooms,

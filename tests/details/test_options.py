@@ -119,8 +119,10 @@ def test_flags_that_choose_a_path_are_flags() -> None:
             RelativisticAdam([leaf(1.0)], **options)
     for name in ("stochastic_rounding", "narrow_state"):
         options = {name: True}
-        with pytest.raises(RuntimeError, match=f"^`{name}` needs `fused=True`$"):
-            Gravity([leaf(1.0)], **options)
+        classes: list[Any] = [Gravity, RelativisticAdam, RelativisticAdamW]
+        for cls in classes:
+            with pytest.raises(RuntimeError, match=f"^`{name}` needs `fused=True`$"):
+                cls([leaf(1.0)], **options)
 
 
 def test_what_is_just_large_enough_is_taken() -> None:

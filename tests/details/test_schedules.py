@@ -105,6 +105,14 @@ def test_two_parameters_are_measured_apart() -> None:
     assert found[0].dtype == torch.float64
 
 
+def test_sizes_of_divided_tensors_are_always_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For their processes have to agree."""
+    optimizer = RelativisticAdam([leaf(0.0)], speed_limit="auto")
+    assert not optimizer._is_measuring(optimizer.param_groups[0])
+    monkeypatch.setattr("torch_impl.relativistic.is_distributed", lambda _: True)
+    assert optimizer._is_measuring(optimizer.param_groups[0])
+
+
 def test_warm_ups_of_several_counters_are_told_apart() -> None:
     for path in ("foreach", "capturable", "single"):
         params = [leaf(0.0), leaf(0.0)]

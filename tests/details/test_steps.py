@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from tests.cases import CASES, Options, float64, initial_states
-from tests.details.few import PATHS
+from tests.details.few import PATHS, gradient, leaf
 from tests.steps import normal
-from torch_impl import pieces
+from torch_impl import RelativisticAdam, RelativisticAdamW, pieces
 
 SOME: Options = {"lr": 0.5, "betas": (0.5, 0.75), "eps": 0.25, "weight_decay": 0.125}
 STEPS: Sequence[tuple[str, Options]] = [
@@ -104,3 +104,19 @@ def test_steps_in_pieces_are_those_of_single_tensors(
     assert [type(room) for room in taken] == [pieces.Room] * 3
     assert taken[0] is taken[2]
     torch.testing.assert_close(*ends, rtol=1e-5, atol=1e-6)
+
+
+def test_a_law_without_a_limit_has_no_speed() -> None:
+    param = leaf(1.0)
+    param.grad = gradient(1.0)
+    optimizer = RelativisticAdam([param], law="newtonian", speed_limit=1e-6, telemetry=True)
+    optimizer.step()
+    (row,) = optimizer.speed_report().tensors.values()
+    assert (row.ratio, row.gain) == (0.0, 1.0)
+
+
+def test_a_decay_by_the_whole_parameter_is_one() -> None:
+    param = leaf(3.0)
+    param.grad = gradient(0.0)
+    RelativisticAdamW([param], lr=2.0, weight_decay=0.5).step()
+    assert param.item() == 0.0

@@ -24,6 +24,11 @@ def test_gravity_draws_in_the_dtype_of_the_state() -> None:
         torch.testing.assert_close(velocity, drawn, rtol=1e-6, atol=0)
 
 
+def test_at_rate_zero_there_is_no_deviation() -> None:
+    for lr, std in ((0.0, 0.0), (torch.tensor(0.5), 0.5)):
+        assert Gravity([leaf(1.0)], lr=lr, alpha=0.25).param_groups[0]["velocity_std"] == std
+
+
 def test_without_a_deviation_no_number_is_drawn() -> None:
     param = leaf(1.0)
     param.grad = gradient(1.0)
@@ -93,7 +98,9 @@ def test_a_velocity_of_a_divided_tensor_is_drawn_whole(monkeypatch: pytest.Monke
         asked.append(id(like))
         return velocity
 
-    monkeypatch.setattr("torch_impl.gravity.is_distributed", lambda tensor: tensor is param)
+    monkeypatch.setattr(
+        "torch_impl.gravity.is_distributed", lambda tensor: not tensor.is_leaf or tensor.dim() > 0
+    )
     monkeypatch.setattr("torch_impl.gravity.divided_like", divided)
     optimizer = Gravity([leaf(1.0)], generator=torch.Generator().manual_seed(2))
     drawn = optimizer._new_buffer(param, {"velocity_std": 0.5}, "v")
@@ -104,7 +111,8 @@ def test_a_velocity_of_a_divided_tensor_is_drawn_whole(monkeypatch: pytest.Monke
     still = optimizer._new_buffer(param, {"velocity_std": 0.0}, "v")
     assert not still.is_contiguous()
     assert asked == [id(param)]
+    wide = optimizer._new_buffer(torch.zeros(2, dtype=torch.float64), {"velocity_std": 0.5}, "v")
+    assert wide.dtype == torch.float64
     there = param.detach().to("meta")
-    monkeypatch.setattr("torch_impl.gravity.is_distributed", lambda _: True)
     optimizer._generator = None
     assert optimizer._new_buffer(there, {"velocity_std": 0.5}, "v").device.type == "meta"
