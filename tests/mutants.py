@@ -151,10 +151,16 @@ def copied(name: str) -> Path:
 
 
 def mutated(name: str) -> Path:
-    """Run mutmut on a target, and what survives without a reason again, in processes of its own."""
+    """Run mutmut on a target; return the folder with what it knows."""
     folder = copied(name)
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", "2"]
     subprocess.run(command, cwd=folder, check=True, env=_environment())
+    retry(name, folder)
+    return folder
+
+
+def retry(name: str, folder: Path) -> None:
+    """Run tests in processes of their own on what survives without a reason, and record deaths."""
     survivors = [row["mutant"] for row in survived(folder) if not row["reason"]]
     tasks = [(folder, name, mutant) for mutant in survivors]
     with get_context("fork").Pool(2, maxtasksperchild=1) as pool:
@@ -163,7 +169,6 @@ def mutated(name: str) -> Path:
         for mutant, dies in zip(survivors, pool.imap(_dies_anew, tasks), strict=True):
             if dies:
                 _record(folder, mutant, KILLED[0])
-    return folder
 
 
 def _environment(**more: str) -> dict[str, str]:

@@ -6,9 +6,16 @@ import pytest
 import torch
 
 from tests.cases import Options
-from tests.details.few import PATHS, gradient, leaf
+from tests.details.few import META, PATHS, gradient, leaf
 from torch_impl import RelativisticAdam
-from torch_impl.schedules import PUBLISHED_LIMIT, check_given_limit, check_schedule, following
+from torch_impl.relativistic import _scope
+from torch_impl.schedules import (
+    PUBLISHED_LIMIT,
+    SIZES,
+    check_given_limit,
+    check_schedule,
+    following,
+)
 
 
 def test_what_follows_a_rate_of_zero_is_zero_unless_it_is_infinite() -> None:
@@ -111,6 +118,27 @@ def test_sizes_of_divided_tensors_are_always_measured(monkeypatch: pytest.Monkey
     assert not optimizer._is_measuring(optimizer.param_groups[0])
     monkeypatch.setattr("torch_impl.relativistic.is_distributed", lambda _: True)
     assert optimizer._is_measuring(optimizer.param_groups[0])
+
+
+def test_a_group_says_how_it_is_limited_without_asking_the_device() -> None:
+    c = torch.tensor(math.inf)
+    for limit, law, limits in (
+        (1.0, "tanh", True),
+        (math.inf, "tanh", False),
+        (c, "tanh", True),
+        ("auto", "tanh", True),
+        (1.0, "newtonian", False),
+        (math.inf, "newtonian", False),
+    ):
+        optimizer = RelativisticAdam([leaf(0.0)], speed_limit=limit, law=law, speed_unit="rms")
+        (group,) = optimizer.param_groups
+        assert _scope(group) == (group["params"], "per_param", "rms", limits)
+
+
+def test_sizes_are_kept_on_the_parameters_device() -> None:
+    optimizer = RelativisticAdam([leaf(0.0)], speed_limit="auto")
+    param = torch.zeros(2, device=META)
+    assert optimizer._new_buffer(param, optimizer.param_groups[0], SIZES).device == META
 
 
 def test_warm_ups_of_several_counters_are_told_apart() -> None:
