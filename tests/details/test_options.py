@@ -169,3 +169,12 @@ def test_a_seed_of_roundings_is_drawn_once_and_has_to_be_one() -> None:
         message = f"^rounding_seed={bad!r}: expected an integer from 0 to 2³¹ − 1$"
         with pytest.raises(ValueError, match=message):
             _draw_rounding_seed({"stochastic_rounding": True, "rounding_seed": bad})
+
+
+def test_a_law_that_is_not_monotone_is_warned_of_when_it_first_comes() -> None:
+    with pytest.warns(UserWarning, match="^law='published' fails the claim 'monotone'"):
+        optimizer = RelativisticAdam([leaf(1.0)], law="published")
+    optimizer.add_param_group({"params": [leaf(1.0)]})
+    with pytest.warns(UserWarning, match="^law='piecewise' fails the claim 'monotone'"):
+        optimizer.add_param_group({"params": [leaf(1.0)], "law": "piecewise"})
+    optimizer.add_param_group({"params": [leaf(1.0)], "law": "piecewise"})
