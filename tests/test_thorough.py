@@ -133,6 +133,13 @@ def test_what_is_known_is_not_run_again(tmp_path: Path) -> None:
     assert list(tables.read(tmp_path)["properties"]) == ["a.py::first", "a.py::second"]
 
 
+def test_what_has_failed_is_run_again(tmp_path: Path) -> None:
+    path = tmp_path / "thorough.json"
+    for function, failed in ((failing, 1), (drawing, 0)):
+        run([Item("a.py::first", function, 1)], path)
+        assert tables.read(tmp_path)["properties"]["a.py::first"]["failed"] == failed
+
+
 def test_a_property_is_not_written_before_its_last_variant(tmp_path: Path) -> None:
     path = tmp_path / "thorough.json"
     plugin = Thorough(path)

@@ -3,7 +3,7 @@
 Of all tests only those are run that Hypothesis draws examples for: 20,000 for every test function,
 which its variants share; fewer, or more, where the mark `property` says so. The file says how many
 examples each has seen, and holds them as soon as its last variant is done. What it holds already is
-not run again: a run that was cut off is continued.
+not run again, unless it has failed: a run that was cut off is continued.
 """
 
 import json
@@ -22,8 +22,10 @@ from hypothesis import is_hypothesis_test, settings
 from hypothesis.statistics import collector
 
 from analysis.files import write_atomically
+from analysis.forms import read_json
+from paper.thorough import FORM
 
-EXAMPLES = 400
+EXAMPLES = 20_000
 """What a property is to see in all its variants."""
 
 
@@ -51,7 +53,7 @@ class Thorough:
         self.path = path
         self.found: dict[str, dict[str, Any]] = {}
         if path.exists():
-            self.found = json.loads(path.read_text(encoding="utf-8"))["properties"]
+            self.found = read_json(path, FORM)["properties"]
         self.variants: Counter[str] = Counter()
         self.seen: dict[str, list[Any]] = {}
 
@@ -59,7 +61,8 @@ class Thorough:
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        chosen = [item for item in items if is_property(item) and name_of(item) not in self.found]
+        done = {name for name, row in self.found.items() if not row["failed"]}
+        chosen = [item for item in items if is_property(item) and name_of(item) not in done]
         left = [item for item in items if item not in set(chosen)]
         self.variants = Counter(map(name_of, chosen))
         functions: dict[str, Any] = {name_of(item): item for item in chosen}
