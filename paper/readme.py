@@ -6,7 +6,7 @@ from pathlib import Path
 
 from analysis.files import markdown, write_atomically
 
-from . import bench, contract, fault_tables, fuzz, mutants, score_tables, theorems
+from . import bench, contract, fault_tables, fuzz, mutants, score_tables, theorems, thorough
 from .demo import digits_rows, read, regression_rows
 
 ROOT = Path(__file__).parents[1]
@@ -67,6 +67,15 @@ def mutation() -> dict[str, str]:
     }
 
 
+def thoroughly() -> dict[str, str]:
+    """Return what stands between the markers of the text on thorough runs, by marker."""
+    results = thorough.read(RESULTS)
+    return {
+        "thorough-properties": markdown(thorough.rows(results)),
+        "thorough-environment": thorough.environment(results),
+    }
+
+
 TEXTS: Mapping[str, Callable[[], dict[str, str]]] = {
     "README.md": blocks,
     "tests/benchmarks/README.md": lambda: bench.blocks(RESULTS),
@@ -75,6 +84,7 @@ TEXTS: Mapping[str, Callable[[], dict[str, str]]] = {
     "docs/faults.md": lambda: fault_tables.blocks(RESULTS),
     "docs/fuzz.md": fuzzing,
     "docs/mutants.md": mutation,
+    "docs/thorough.md": thoroughly,
 }
 """Text → what its blocks are made from."""
 

@@ -3,7 +3,8 @@
 mutmut changes one thing at a time in a copy of the tree, build/mutants/<target>, and runs the tests
 that reach it. It goes on where it was cut off, and with what has changed since. What survives, or
 is run by no test but when its module is imported, is tried again in a process of its own, where the
-change is there from the start. Results go to paper/results/mutants.json.
+change is there from the start, unless there is a reason for it. Results go to
+paper/results/mutants.json.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
@@ -65,6 +67,18 @@ def _named(*names: str) -> list[str]:
     return [f"tests/test_{name}.py" for name in names]
 
 
+def _detailed(*names: str) -> list[str]:
+    return [f"tests/details/test_{name}.py" for name in names]
+
+
+_OF_NORMS = _detailed("operations", "batches", "measures", "limits", "limiter")
+
+_OF_OPTIMIZERS = [
+    *_detailed("steps", "kernels", "options", "messages", "schedules", "judged", "stepping"),
+    *_detailed("velocities", "states"),
+    "tests/contract/test_arguments.py::test_invalid_options_are_named",
+]
+
 TARGETS: Mapping[str, Target] = {
     "reference": Target(
         ["reference/*"],
@@ -82,8 +96,26 @@ TARGETS: Mapping[str, Target] = {
     ),
     "laws": Target(
         ["torch_impl/laws.py"],
-        _named("torch_laws", "torch_laws_details"),
         _named("torch_laws_details"),
+        _named("torch_laws_details"),
+    ),
+    "norms": Target(
+        [
+            f"torch_impl/{name}.py"
+            for name in ("arithmetic", "batches", "measures", "limit", "limiter")
+        ],
+        _OF_NORMS,
+        _OF_NORMS,
+    ),
+    "optimizers": Target(
+        [f"torch_impl/{name}.py" for name in ("adam", "gravity", "relativistic")],
+        _OF_OPTIMIZERS,
+        _OF_OPTIMIZERS,
+    ),
+    "base": Target(
+        [f"torch_impl/{name}.py" for name in ("base", "schedules")],
+        _OF_OPTIMIZERS,
+        _OF_OPTIMIZERS,
     ),
 }
 """What is mutated, by name."""
@@ -99,6 +131,9 @@ def copied(name: str) -> Path:
             shutil.copytree(ROOT / room, folder / room, ignore=ignored)
     for file in FILES:
         shutil.copy2(ROOT / file, folder / file)
+    for file, path, _ in list(_records(folder)):
+        if not any(fnmatch(file, pattern) for pattern in target.files):
+            path.unlink()  # of when the target was another
     rooms = list(dict.fromkeys(pattern.partition("/")[0] for pattern in target.files))
     settings = {
         "source_paths": rooms,
@@ -116,11 +151,17 @@ def copied(name: str) -> Path:
 
 
 def mutated(name: str) -> Path:
-    """Run mutmut on a target, and what survives again in processes of their own."""
+    """Run mutmut on a target; return the folder with what it knows."""
     folder = copied(name)
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", "2"]
     subprocess.run(command, cwd=folder, check=True, env=_environment())
-    survivors = [mutant for _, mutant, code in codes(folder) if code not in KILLED + TIMEOUT]
+    retry(name, folder)
+    return folder
+
+
+def retry(name: str, folder: Path) -> None:
+    """Run tests in processes of their own on what survives without a reason, and record deaths."""
+    survivors = [row["mutant"] for row in survived(folder) if not row["reason"]]
     tasks = [(folder, name, mutant) for mutant in survivors]
     with get_context("fork").Pool(2, maxtasksperchild=1) as pool:
         if pool.apply(_dies_anew, [(folder, name, "")]):
@@ -128,7 +169,6 @@ def mutated(name: str) -> Path:
         for mutant, dies in zip(survivors, pool.imap(_dies_anew, tasks), strict=True):
             if dies:
                 _record(folder, mutant, KILLED[0])
-    return folder
 
 
 def _environment(**more: str) -> dict[str, str]:
@@ -181,27 +221,37 @@ def change(folder: Path, file: str, mutant: str) -> list[str]:
 
 def report(name: str, folder: Path) -> dict[str, Any]:
     """Return the counts of a target by file, and its survivors with the reasons for each."""
-    reasons = tomllib.loads(REASONS.read_text(encoding="utf-8"))["survivor"]
     files: dict[str, Counter[str]] = {}
-    survivors = []
-    for file, mutant, code in codes(folder):
-        if code in KILLED + TIMEOUT:
-            outcome = "killed" if code in KILLED else "timeouts"
-        else:
-            outcome = "not run" if code is None else "survived"
-        files.setdefault(file, Counter())[outcome] += 1
-        if outcome == "survived":
-            function = re.sub(r"^x_|^xǁ|__mutmut_\d+$", "", mutant.rpartition(".")[2])
-            lines = change(folder, file, mutant)
-            survivors.append(
-                {
-                    "file": file,
-                    "function": function.replace("ǁ", "."),
-                    "change": lines,
-                    "reason": reason_for(reasons, file, function.replace("ǁ", "."), lines),
-                }
-            )
+    for file, _, code in codes(folder):
+        files.setdefault(file, Counter())[outcome_of(code)] += 1
+    survivors = [
+        {key: value for key, value in row.items() if key not in {"mutant", "code"}}
+        for row in survived(folder)
+        if outcome_of(row["code"]) == "survived"
+    ]
     return {"tests": list(TARGETS[name].tests), "files": files, "survivors": survivors}
+
+
+def outcome_of(code: int | None) -> str:
+    """Return what an exit code says has become of a mutant."""
+    if code is None:
+        return "not run"
+    return "killed" if code in KILLED else "timeouts" if code in TIMEOUT else "survived"
+
+
+def survived(folder: Path) -> list[dict[str, Any]]:
+    """Return the mutants that no test kills, or none was run on, and why they are left."""
+    reasons = tomllib.loads(REASONS.read_text(encoding="utf-8"))["survivor"]
+    rows = []
+    for file, mutant, code in codes(folder):
+        if outcome_of(code) in {"killed", "timeouts"}:
+            continue
+        function = re.sub(r"^x_|^xǁ|__mutmut_\d+$", "", mutant.rpartition(".")[2])
+        function, lines = function.replace("ǁ", "."), change(folder, file, mutant)
+        reason = reason_for(reasons, file, function, lines)
+        row = {"file": file, "function": function, "change": lines, "reason": reason}
+        rows.append({"mutant": mutant, "code": code, **row})
+    return rows
 
 
 def reason_for(

@@ -46,6 +46,7 @@ def few() -> Iterator[None]:
     settings.load_profile(profile)
 
 
+@pytest.mark.property(10)  # of which it takes a tenth for each of the checks
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize(
     ("case", "options"),

@@ -5,17 +5,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
-from torch.optim.optimizer import Optimizer
+from torch.optim.optimizer import Optimizer, StateDict
 
 from .arguments import as_number, check_number
-from .forms import as_dict, as_list, keys_of
+from .forms import as_dict, as_list, check_form, keys_of
 from .nonfinite import Found
 from .schedules import MEASURED_STEPS, SIZES
 from .sharding import is_distributed
 from .snapshot import Snapshot
+from .state import check_order, check_state
 
 REFERENCE = "speed_reference_lr"
+
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
+BUFFERS: Mapping[type[Optimizer], Sequence[str]] = {
+    **dict.fromkeys(
+        (torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam, torch.optim.RAdam), _MOMENTS
+    ),
+    torch.optim.Adadelta: ("square_avg", "acc_delta"),
+    torch.optim.Adagrad: ("sum",),
+    torch.optim.Adamax: ("exp_avg", "exp_inf"),
+    torch.optim.RMSprop: ("square_avg",),
+    torch.optim.Rprop: ("prev", "step_size"),
+}
+"""What optimizers of torch keep of every parameter, in its shape, from its first step on."""
 
 
 class Own(NamedTuple):
@@ -114,6 +130,18 @@ def refuse_policy(optimizer: Optimizer, policy: str) -> None:
                 f"on_nonfinite={policy!r} with capturable=True on DTensors: expected 'propagate', "
                 "since processes that differ in their state could not agree on the device"
             )
+
+
+def check_loaded(optimizer: Optimizer, state_dict: StateDict) -> None:
+    """Raise ValueError if a state that is to be loaded cannot be the optimizer's own.
+
+    Of most optimizers nothing can be known but the order of named parameters.
+    """
+    check_order(optimizer, state_dict)
+    needed = BUFFERS.get(type(optimizer))
+    if needed is not None:
+        check_form(state_dict)
+        check_state(optimizer, state_dict, needed, others=False)
 
 
 def check_saved(

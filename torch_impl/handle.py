@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import Optimizer
+from torch.optim.optimizer import Optimizer, StateDict
 
 from .arguments import check_flag, check_one_of
 from .attachment import Attachment
@@ -14,6 +14,7 @@ from .foreign import (
     REFERENCE,
     Own,
     Step,
+    check_loaded,
     check_saved,
     reference_of,
     refuse_policy,
@@ -65,9 +66,11 @@ class SpeedLimitHandle:
         self._prepare_groups()
         warn_unless_monotone(options["law"])
         handles[options["placement"]] = self
+        self._loading = optimizer.register_load_state_dict_pre_hook(self._before_loading)
         self._hooks = (
             optimizer.register_step_pre_hook(self._before_step),
             optimizer.register_step_post_hook(self._after_step),
+            self._loading,
         )
 
     @property
@@ -205,6 +208,11 @@ class SpeedLimitHandle:
             for key, held in self._keys.items():
                 if group.get(held) is None:
                     group[held] = self._known[i].values[key]
+
+    def _before_loading(self, optimizer: Optimizer, state_dict: StateDict) -> None:
+        """Refuse a state that is not the optimizer's, unless a later hook may make it so."""
+        if next(reversed(optimizer._optimizer_load_state_dict_pre_hooks)) == self._loading.id:
+            check_loaded(optimizer, state_dict)
 
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         """Check what can be checked before anything is changed; limit gradients or copy θ₀."""

@@ -55,10 +55,13 @@ def _names(groups: Iterable[Mapping[str, Any]]) -> list[str]:
     return [name for group in groups for name in group.get("param_names", ())]
 
 
-def check_state(optimizer: Optimizer, state_dict: StateDict, needed: Sequence[str]) -> None:
+def check_state(
+    optimizer: Optimizer, state_dict: StateDict, needed: Sequence[str], *, others: bool = True
+) -> None:
     """Raise ValueError unless every state has a step and the buffers that are ``needed``.
 
-    A buffer must be a tensor in the shape of its parameter.
+    A buffer must be a tensor in the shape of its parameter; with ``others``, so must every other
+    tensor in the state.
     """
     for saved in saved_parameters(optimizer, state_dict):
         missing = [key for key in ("step", *needed) if key not in saved.state]
@@ -75,7 +78,8 @@ def check_state(optimizer: Optimizer, state_dict: StateDict, needed: Sequence[st
                 f"state 'step' {saved.name} is {step!r}: expected a finite number >= 0"
             )
         shape = tuple(saved.param.shape)
-        for key in dict.fromkeys((*needed, *_buffers(saved.state))):
+        keys = dict.fromkeys((*needed, *(_buffers(saved.state) if others else ())))
+        for key in keys:
             value = saved.state[key]
             if not isinstance(value, Tensor) or value.layout is not torch.strided:
                 raise ValueError(
@@ -88,7 +92,8 @@ def check_state(optimizer: Optimizer, state_dict: StateDict, needed: Sequence[st
             raise ValueError(
                 f"state {SIZES!r} {saved.name} is {sizes!r}: expected {MEASURED_STEPS} numbers"
             )
-        for key, value in _buffers(saved.state).items():
+        for key in keys:
+            value = saved.state[key]
             numbers = value.is_floating_point() or value.is_complex()
             if not numbers or value.is_complex() != saved.param.is_complex():
                 raise ValueError(
