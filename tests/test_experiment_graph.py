@@ -13,10 +13,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from distributed import Client, LocalCluster
 
 from paper.experiments import graph, store
-from paper.experiments.__main__ import build, cost
+from paper.experiments.__main__ import build, cluster, cost
 from paper.training import Run
 from tests.experiments_killed import RUNS
 
@@ -67,10 +66,8 @@ def test_a_killed_experiment_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def test_a_worker_of_a_cluster_that_is_killed_loses_nothing(tmp_path: Path) -> None:
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,  # type: ignore[no-untyped-call]
-        Client(cluster) as client,  # type: ignore[no-untyped-call]
-    ):
+    with cluster("local", 2) as client:
+        assert client is not None
         pids = client.run(os.getpid)
         assert len(set(pids.values())) == 2
         victim = psutil.Process(next(iter(pids.values())))

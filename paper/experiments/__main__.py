@@ -121,12 +121,16 @@ def cluster(address: str | None, workers: int) -> Iterator[Client | None]:
     """Connect to a dask cluster: "local" for one of separate processes here, or its address."""
     if address is None:
         yield None
-        return
-    where: Any = address
-    if address == "local":
-        where = LocalCluster(n_workers=workers, threads_per_worker=1)  # type: ignore[no-untyped-call]
-    with Client(where) as client:  # type: ignore[no-untyped-call]
-        yield client
+    elif address == "local":
+        with (
+            LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as here,  # type: ignore[no-untyped-call]
+            Client(here) as client,  # type: ignore[no-untyped-call]
+        ):
+            yield client
+            client.wait_for_workers(workers)  # one that is being restarted cannot be closed
+    else:
+        with Client(address) as client:  # type: ignore[no-untyped-call]
+            yield client
 
 
 def main(arguments: Sequence[str]) -> int:
