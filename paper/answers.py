@@ -12,6 +12,7 @@ from analysis.forms import read_json
 COMMAND = "make experiments PROFILE=full"
 
 NOT_YET = f"Not yet measured: `{COMMAND}` measures it."
+ABSTRACT_NOT_YET = f"The experiments are not yet measured (`{COMMAND}`)."
 
 QUESTIONS: Mapping[str, str] = {
     "windows": "How wide is the window of learning rates?",
@@ -31,7 +32,7 @@ FORM = {
     "environment": str,
     "abstract": str,
     "questions": {
-        key: {
+        f"{key}?": {
             **dict.fromkeys(("asked", "statistic", "verdict", "answer"), str),
             **dict.fromkeys(("figure?", "caption?"), str),
             "table": [[str]],
@@ -43,9 +44,9 @@ FORM = {
 """What answers.json holds.
 
 "environment" says what was run, on what and for how long; "abstract" is the abstract's sentence on
-the experiments. Of each question there is what was "asked", the "statistic" that was fixed before
-the runs, the "verdict" in a few words, the numbers behind it as "answer", a "table", head first,
-and a "figure" in the folder of the paper's figures with its "caption".
+the experiments. Of each question whose runs are all there is what was "asked", the "statistic" that
+was fixed before the runs, the "verdict" in a few words, the numbers behind it as "answer", a
+"table", head first, and a "figure" in the folder of the paper's figures with its "caption".
 "claims" has a verdict for each published sentence that only experiments can decide, by its id in
 claims.toml.
 """
@@ -62,14 +63,15 @@ def filled(found: Mapping[str, Any] | None) -> dict[str, Any]:
     unanswered = {"statistic": "", "verdict": "", "answer": NOT_YET, "table": []}
     answers = found or {
         "environment": NOT_YET,
-        "abstract": f"The experiments are not yet measured (`{COMMAND}`).",
-        "questions": dict.fromkeys(QUESTIONS, unanswered),
+        "abstract": ABSTRACT_NOT_YET,
+        "questions": {},
         "claims": {},
     }
+    answered = {**dict.fromkeys(QUESTIONS, unanswered), **answers["questions"]}
     return {
         **answers,
         "questions": {
-            key: {"figure": "", "caption": "", **answers["questions"][key], "title": title}
+            key: {"figure": "", "caption": "", **answered[key], "title": title}
             for key, title in QUESTIONS.items()
         },
     }

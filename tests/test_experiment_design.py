@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from paper.experiments import store
-from paper.experiments.__main__ import planned, unique
 from paper.experiments.design import (
     CONFIRMATION,
     DEVELOPMENT,
@@ -21,6 +20,7 @@ from paper.experiments.design import (
     WIDTHS,
 )
 from paper.experiments.methods import BASELINES, VARIANTS, limited
+from paper.experiments.plan import planned, unique
 from paper.optimizers import OPTIMIZERS
 from paper.tasks import TASKS
 from paper.training import train

@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from paper.experiments import graph, store
-from paper.experiments.__main__ import build, cluster, cost
+from paper.experiments.__main__ import build, cluster
+from paper.experiments.plan import cost
 from paper.training import Run
 from tests.experiments_killed import RUNS
 

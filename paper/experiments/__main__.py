@@ -5,15 +5,12 @@ experiment: the full profile to paper/results/experiments, the quick one to buil
 """
 
 import argparse
-import math
-import statistics
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytask
 from distributed import Client, LocalCluster
@@ -23,46 +20,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from paper.training import Run
 
 from . import graph, store
-from .confirmation import confirmation
-from .design import EXPERIMENTS, PROFILES, Profile
+from .design import EXPERIMENTS, PROFILES
+from .plan import confirming, cost, planned
 
 RESULTS = store.ROOT / "paper" / "results" / "experiments"
 FOLDER = store.ROOT / "build" / "experiments"
-
-
-def unique(runs: Iterable[Run], known: set[str]) -> list[Run]:
-    """Return the runs that are not known yet, and know them from now on."""
-    found = []
-    for run in runs:
-        told = store.configuration(run)
-        if told not in known:
-            known.add(told)
-            found.append(run)
-    return found
-
-
-def planned(profile: Profile) -> dict[str, list[Run]]:
-    """Return the runs of every experiment, each run in the first that has it."""
-    known: set[str] = set()
-    return {name: unique(runs(profile), known) for name, runs in EXPERIMENTS.items()}
-
-
-def confirming(profile: Profile, results: Path) -> dict[str, list[Run]]:
-    """Return the runs that confirm what the search has found, which must be there."""
-    known = {store.configuration(run) for runs in planned(profile).values() for run in runs}
-    searched = store.read_collected(results / "search.jsonl")
-    return {"confirmation": unique(confirmation(profile, searched), known)}
-
-
-def cost(runs: Iterable[Run], records: Iterable[Mapping[str, Any]]) -> float:
-    """Return the seconds that runs will take, by what a task's steps have taken; NaN if unknown."""
-    rates: dict[str, list[float]] = {}
-    for record in records:
-        if record["steps"]:
-            rate = record["seconds"] / record["steps"]
-            rates.setdefault(record["run"]["task"], []).append(rate)
-    known = {task: statistics.median(values) for task, values in rates.items()}
-    return sum(run.steps * known.get(run.task, math.nan) for run in runs)
 
 
 @contextmanager
@@ -141,6 +103,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
     parser.add_argument("--cluster", help='address of a dask scheduler, or "local"')
     parser.add_argument("--afresh", action="store_true", help="run again what results tell already")
+    parser.add_argument("--keep", action="store_true", help="only collect what has been run so far")
     given = parser.parse_args(arguments)
     profile = PROFILES[given.profile]
     folder = FOLDER / profile.name
@@ -148,28 +111,41 @@ def main(arguments: Sequence[str]) -> int:
     console = Console() if sys.stdout.isatty() else Console(width=120)
     kept = [r for path in sorted(RESULTS.glob("*.jsonl")) for r in store.read_collected(path)]
     if not given.afresh:
-        console.print(f"{store.restore(kept, folder / 'runs')} runs are known from {RESULTS}")
+        restored = store.restore(kept, folder / "runs")
+        console.print(f"{restored} runs are known from {RESULTS.relative_to(store.ROOT)}")
     with cluster(given.cluster, given.workers) as client:
         for phase in (planned, partial(confirming, results=results)):
-            if given.only and phase is not planned and "confirmation" not in given.only:
+            if phase is not planned and (given.keep or given.only not in ([], ["confirmation"])):
                 continue
-            experiments = {
+            chosen = {
                 name: runs
                 for name, runs in phase(profile).items()
                 if not given.only or name in given.only
             }
-            paths = []
-            for name, runs in experiments.items():
-                files = [folder / "runs" / f"{store.key(run)}.json" for run in runs]
-                left = [run for run, file in zip(runs, files, strict=True) if not file.exists()]
+            files = {name: _files(runs, folder) for name, runs in chosen.items()}
+            for name, runs in chosen.items():
+                left = [r for r, f in zip(runs, files[name], strict=True) if not f.exists()]
                 hours = cost(left, kept) / 3600
                 console.print(f"{name}: {len(runs)} runs, {len(left)} to do, {hours:.2f} CPU-hours")
-                paths += files
-            with progress(profile.name, paths, console):
-                well = build(experiments, folder, results, given.workers, dask=client is not None)
+            if given.keep:
+                keep(files, results)
+                continue
+            with progress(profile.name, [f for found in files.values() for f in found], console):
+                well = build(chosen, folder, results, given.workers, dask=client is not None)
             if not well:
                 return 1
     return 0
+
+
+def keep(files: Mapping[str, Iterable[Path]], results: Path) -> None:
+    """Collect the records of the runs that have been made, by experiment."""
+    for name, paths in files.items():
+        if done := [store.load(path) for path in paths if path.exists()]:
+            store.write_collected(results / f"{name}.jsonl", done)
+
+
+def _files(runs: Iterable[Run], folder: Path) -> list[Path]:
+    return [folder / "runs" / f"{store.key(run)}.json" for run in runs]
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ class Evidence:
         self, profile: Profile, records: Mapping[str, Iterable[Mapping[str, Any]]]
     ) -> None:
         self.profile = profile
-        self.searched = list(records["search"])
+        self._searched = list(records.get("search", ()))
         self._records = [dict(record) for kept in records.values() for record in kept]
         self._results = {}
         for record in self._records:
@@ -58,8 +58,16 @@ class Evidence:
         return sum(result.exploded for result in self._results.values())
 
     def chosen(self) -> dict[str, Method]:
-        """Return the settings that the search has chosen."""
-        return chosen(self.searched)
+        """Return the settings that the search has chosen.
+
+        Raises
+        ------
+        LookupError
+            If a run of it is not there.
+        """
+        for run in EXPERIMENTS["search"](self.profile):
+            self.result(run)
+        return chosen(self._searched)
 
     def result(self, run: Run) -> Result:
         """Return the result of a run.
@@ -93,13 +101,13 @@ class Evidence:
 
 
 def read(profile: Profile, folder: Path) -> Evidence:
-    """Return the evidence in a folder of collected records.
+    """Return the evidence in a folder of collected records, of the experiments that are there.
 
     Raises
     ------
-    OSError, ValueError
-        If a file is not there, or not of records.
+    ValueError
+        If a file is not of records.
     """
-    names = (*EXPERIMENTS, CONFIRMATION)
-    kept = {name: store.read_collected(folder / f"{name}.jsonl") for name in names}
+    files = {name: folder / f"{name}.jsonl" for name in (*EXPERIMENTS, CONFIRMATION)}
+    kept = {name: store.read_collected(file) for name, file in files.items() if file.exists()}
     return Evidence(profile, kept)

@@ -1,8 +1,9 @@
-"""What the texts take from the experiments: ``python -m paper.questions`` writes answers.json."""
+"""What the texts take from the experiments: ``python -m paper.questions.report``."""
 
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import numpy as np
 import torch
 
 from analysis.files import write_atomically
-from paper.experiments.design import CONSTANT_C, SEEDS
-from paper.experiments.evidence import Evidence
+from paper.answers import ABSTRACT_NOT_YET
+from paper.experiments.design import CONSTANT_C, PROFILES, SEEDS
+from paper.experiments.evidence import Evidence, read
 from paper.experiments.methods import ADAMW
 from paper.tasks import TASKS
 
+from . import QUESTIONS
 from .answer import Answer
 from .windows import EVERY_TASK, of_main
 
@@ -76,29 +79,51 @@ def verdict(evidence: Evidence, tasks: Sequence[str]) -> dict[str, str]:
     }
 
 
-def environment(evidence: Evidence) -> str:
+def environment(evidence: Evidence, answered: int) -> str:
     """Say what was run, and on what."""
     version = torch.__version__.partition("+")[0]
     return (
-        f"{evidence.runs:,} runs on {len(EVERY_TASK)} tasks, {len(SEEDS)} seeds a cell (3 in the "
-        f"search, 10 for the shape of the law), {evidence.hours:.1f} CPU-hours, "
-        f"{evidence.exploded:,} runs exploded; {platform.machine()}, one thread a run, Python "
-        f"{platform.python_version()}, torch {version}."
+        f"{answered} of {len(QUESTIONS)} questions are answered; {evidence.runs:,} runs on "
+        f"{len(EVERY_TASK)} tasks, {len(SEEDS)} seeds a cell (3 in the search, 10 for the shape of "
+        f"the law), {evidence.hours:.1f} CPU-hours, {evidence.exploded:,} runs exploded; "
+        f"{platform.machine()}, one thread a run, Python {platform.python_version()}, "
+        f"torch {version}."
     )
 
 
-def report(evidence: Evidence, answers: Mapping[str, Answer]) -> dict[str, Any]:
-    """Return what answers.json holds."""
-    windows, preset = answers["windows"], answers["preset"]
+def report(evidence: Evidence) -> dict[str, Any]:
+    """Return what answers.json holds: the questions whose runs are all there."""
+    found = {name: answer for name in QUESTIONS if (answer := _answered(name, evidence))}
+    claims = {}
+    for key, tasks in ASKED.items():
+        with suppress(LookupError):
+            claims[key] = verdict(evidence, tasks)
     return {
-        "environment": environment(evidence),
-        "abstract": f"In {evidence.runs:,} runs on {len(EVERY_TASK)} tasks the window of learning "
-        f"rates is {windows.verdict} with a limit that decays with the rate; one fixed setting "
-        "that is as good as tuned AdamW with clipping at any rate over three decades: "
-        f"{preset.verdict}. {preset.finding}",
-        "questions": {name: _entry(name, answer) for name, answer in answers.items()},
-        "claims": {key: verdict(evidence, tasks) for key, tasks in ASKED.items()},
+        "environment": environment(evidence, len(found)),
+        "abstract": _abstract(evidence, found),
+        "questions": {name: _entry(name, answer) for name, answer in found.items()},
+        "claims": claims,
     }
+
+
+def _answered(name: str, evidence: Evidence) -> Answer | None:
+    try:
+        return QUESTIONS[name](evidence)
+    except LookupError:
+        return None
+
+
+def _abstract(evidence: Evidence, found: Mapping[str, Answer]) -> str:
+    """Return the abstract's sentence on the two questions that it tells of."""
+    if not {"windows", "preset"} <= found.keys():
+        return ABSTRACT_NOT_YET
+    windows, preset = found["windows"], found["preset"]
+    return (
+        f"In {evidence.runs:,} runs on {len(EVERY_TASK)} tasks the window of learning rates is "
+        f"{windows.verdict} with a limit that decays with the rate; one fixed setting that is as "
+        f"good as tuned AdamW with clipping at any rate over three decades: {preset.verdict}. "
+        f"{preset.finding}"
+    )
 
 
 def _entry(name: str, answer: Answer) -> dict[str, Any]:
@@ -126,3 +151,8 @@ def rows(found: Mapping[str, Any]) -> list[list[str]]:
 def write(path: Path, found: Mapping[str, Any]) -> None:
     """Write answers.json."""
     write_atomically(path, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    results = Path(__file__).parents[1] / "results"
+    write(results / "answers.json", report(read(PROFILES["full"], results / "experiments")))
