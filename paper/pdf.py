@@ -64,8 +64,9 @@ def draw_demo(out: Path, results: Path = RESULTS) -> Path:
     """Draw the demo from its committed results."""
     runs = demo.read(results)
     path = out / "figures" / "demo.pdf"
-    tasks = (demo.by_method(runs, task) for task in ("published_regression", "digits"))
-    figures.draw_demo(*tasks, path)
+    figures.draw_demo(
+        demo.by_method(runs, "published_regression"), demo.by_method(runs, "digits"), path
+    )
     return path
 
 
