@@ -44,7 +44,7 @@ def draw_windows(evidence: Evidence, path: Path) -> None:
     methods = methods_of(evidence)
     rows = -(-(len(EVERY_TASK) + 1) // COLUMNS)
     with plt.style.context(STYLE):
-        figure, grid = plt.subplots(rows, COLUMNS, figsize=(11, 2.3 * rows))
+        figure, grid = plt.subplots(rows, COLUMNS, figsize=(8.5, 1.9 * rows))
         panels = grid.flat
         for axes, task in zip(panels, EVERY_TASK, strict=False):
             rates = evidence.profile.few(rates_of(task))
@@ -98,7 +98,7 @@ def draw_preset(evidence: Evidence, path: Path) -> None:
     """Draw the regret of the chosen decayed setting, and of the tuned baseline's method."""
     chosen = evidence.chosen()["decayed"]
     with plt.style.context(STYLE):
-        figure, panels = plt.subplots(1, 2, figsize=(11, 3.8), sharey=True)
+        figure, panels = plt.subplots(1, 2, figsize=(8.5, 3.4), sharey=True)
         for axes, method in zip(panels, (CLIPPED, chosen), strict=True):
             for i, task in enumerate(EVERY_TASK):
                 baseline = tuned(of_main(evidence, task, CLIPPED))
@@ -120,7 +120,7 @@ def draw_maps(evidence: Evidence, path: Path) -> None:
     """Draw which learning rates and speed limits train, both constant and both decayed."""
     limits = evidence.profile.few(MAP_LIMITS)
     with plt.style.context(STYLE):
-        figure, grid = plt.subplots(2, len(MAPPED), figsize=(11, 5.4), squeeze=False)
+        figure, grid = plt.subplots(2, len(MAPPED), figsize=(8.5, 5), squeeze=False)
         for column, (task, all_rates) in enumerate(MAPPED.items()):
             rates = evidence.profile.few(all_rates)
             for row, kind in enumerate(("constant", "decayed")):
@@ -148,7 +148,7 @@ def draw_maps(evidence: Evidence, path: Path) -> None:
 def draw_spikes(evidence: Evidence, path: Path) -> None:
     """Draw the training loss after a spike, over that of the same run without."""
     with plt.style.context(STYLE):
-        figure, panels = plt.subplots(1, len(SPIKED), figsize=(11, 3.6))
+        figure, panels = plt.subplots(1, len(SPIKED), figsize=(8.5, 3.2))
         for axes, task in zip(panels, SPIKED, strict=True):
             for i, method in enumerate(SPIKE_METHODS):
                 pairs = spiked_pairs(evidence, task, method)
@@ -170,7 +170,7 @@ def draw_spikes(evidence: Evidence, path: Path) -> None:
 def draw_widths(evidence: Evidence, path: Path) -> None:
     """Draw the score by speed limit for networks of five widths, a panel for each unit."""
     with plt.style.context(STYLE):
-        figure, panels = plt.subplots(1, len(LIMITS), figsize=(11, 3.2), sharey=True)
+        figure, panels = plt.subplots(1, len(LIMITS), figsize=(8.5, 2.8), sharey=True)
         for axes, (unit, all_limits) in zip(panels, LIMITS.items(), strict=True):
             limits = evidence.profile.few(all_limits)
             for i, width in enumerate(evidence.profile.few(WIDTHS)):

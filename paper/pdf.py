@@ -1,14 +1,8 @@
-"""Builds the paper: ``python -m paper.pdf [--out FOLDER]`` writes its values, figures and PDF.
+"""The steps by which the paper is built, each a function from files to files."""
 
-Every step is a function from files to files, so that a graph of tasks can take them one by one:
-`write_values`, `draw` for each of `FIGURES`, `typeset`.
-"""
-
-import argparse
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -96,27 +90,3 @@ def typeset_pdf(out: Path, text: Path = prose.TEXT) -> Path:
     part.write_bytes(made)
     os.replace(part, path)
     return path
-
-
-def build(out: Path, results: Path = RESULTS) -> Path:
-    """Build everything into a folder and return the PDF."""
-    prose.check()
-    write_values(out, results)
-    for name in FIGURES:
-        draw(name, out)
-    draw_demo(out, results)
-    return typeset_pdf(out)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Build the paper."""
-    parser = argparse.ArgumentParser(prog="python -m paper.pdf", description="Builds the paper.")
-    parser.add_argument("--out", type=Path, default=Path("build/paper"), help="folder to write to")
-    out: Path = parser.parse_args(arguments).out
-    start = time.perf_counter()
-    path = build(out)
-    print(f"{path}: {path.stat().st_size:,} bytes in {time.perf_counter() - start:.0f} s")
-
-
-if __name__ == "__main__":
-    main()

@@ -4,21 +4,22 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from paper.experiments import methods, store
 from paper.optimizers import OPTIMIZERS
 from paper.tasks import TASKS
-from paper.training import Run
+from paper.training import Run, train
 
 
-def tiny(task: str = "noisy_quadratic", seed: int = 0, **changes: object) -> Run:
+def tiny(task: str = "noisy_quadratic", seed: int = 0, **changes: Any) -> Run:
     run = methods.ADAMW.run(task, 1e-2, seed, 8, "constant")
-    return replace(run, **changes)  # type: ignore[arg-type]
+    return replace(run, **changes)
 
 
-def of(optimizer: str, **options: object) -> Run:
+def of(optimizer: str, **options: Any) -> Run:
     return tiny(optimizer=optimizer, options={"lr": 1e-2, **options})
 
 
@@ -41,7 +42,7 @@ def test_a_diverged_run_is_a_result(tmp_path: Path) -> None:
 def test_what_a_run_shows_survives_its_file(tmp_path: Path) -> None:
     record = store.load(store.perform(tiny(), tmp_path))
     found = store.result(record)
-    whole = store.train(tiny())
+    whole = train(tiny())
     assert found.validation_loss == pytest.approx(whole.validation_loss, rel=5e-5)  # five digits
     assert found.train_loss == pytest.approx(whole.train_loss, rel=5e-4)  # four of the curve
     assert store.line(record) == store.line(json.loads(store.line(record)))
@@ -62,7 +63,7 @@ def test_what_a_run_shows_survives_its_file(tmp_path: Path) -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_every_part_of_a_configuration_is_in_its_name(change: dict[str, object]) -> None:
+def test_every_part_of_a_configuration_is_in_its_name(change: dict[str, Any]) -> None:
     assert store.key(tiny(**change)) != store.key(tiny())
 
 

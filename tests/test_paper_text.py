@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from analysis.forms import read_toml
-from paper import answers, claims, figures, pdf, prose, published, typeset
+from paper import __main__, answers, claims, figures, pdf, prose, published, typeset
 from paper.values import RESULTS, values
 from proofs.registry import read as read_registry
 
@@ -257,11 +257,20 @@ def test_answers_stand_where_they_are_asked_for(built: Path, tmp_path: Path) -> 
 
 def test_answers_of_another_form_are_refused(tmp_path: Path) -> None:
     wrong = answered()
-    del wrong["questions"]["spikes"]
+    del wrong["questions"]["spikes"]["verdict"]
     (tmp_path / "answers.json").write_text(json.dumps(wrong), encoding="utf-8")
     with pytest.raises(ValueError, match="spikes"):
         answers.read(tmp_path)
     assert answers.read(tmp_path / "nothing") is None
+
+
+def test_a_question_without_an_answer_says_what_measures_it(tmp_path: Path) -> None:
+    some = answered()
+    del some["questions"]["spikes"]
+    (tmp_path / "answers.json").write_text(json.dumps(some), encoding="utf-8")
+    found = answers.filled(answers.read(tmp_path))["questions"]
+    assert found["spikes"]["answer"] == answers.NOT_YET
+    assert found["windows"]["answer"] != answers.NOT_YET
 
 
 def test_every_figure_is_shown() -> None:
@@ -296,6 +305,9 @@ def test_the_command_builds_everything(
         figures.save(plt.figure(figsize=(4, 2)), path)
 
     monkeypatch.setattr("paper.pdf.FIGURES", dict.fromkeys(pdf.FIGURES, picture))
-    pdf.main(["--out", str(tmp_path)])
-    assert (tmp_path / "paper.pdf").exists()
+    __main__.main(["--out", str(tmp_path)])
+    made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    assert tmp_path / "paper.pdf" in made
     assert "paper.pdf" in capsys.readouterr().out
+    __main__.main(["--out", str(tmp_path)])
+    assert {path: path.stat().st_mtime_ns for path in made} == made  # all is up to date
