@@ -96,7 +96,7 @@ TARGETS: Mapping[str, Target] = {
     ),
     "laws": Target(
         ["torch_impl/laws.py"],
-        _named("torch_laws_details"),
+        _named("torch_laws", "torch_laws_details"),
         _named("torch_laws_details"),
     ),
     "norms": Target(
