@@ -1,6 +1,7 @@
-"""Builds the paper: ``python -m paper [--out FOLDER]``, from the committed results.
+"""Builds the paper: ``python -m paper [--profile quick] [--out FOLDER]``.
 
-A graph of pytask's tasks: what is up to date is skipped.
+From the committed results, or with the experiments of another profile in build. A graph of pytask's
+tasks: what is up to date is skipped.
 """
 
 import argparse
@@ -13,46 +14,36 @@ import pytask
 from pytask import Product, task
 
 from . import answers, experiment_figures, pdf, prose
-from .experiments.design import PROFILES
-from .experiments.evidence import read
+from .experiments.design import PROFILES, Profile
+from .experiments.evidence import folder_of, read
 from .questions.report import FIGURES
-from .values import RESULTS, ROOT
+from .values import EXPERIMENTS, RESULTS, ROOT
 
 SOURCES = ("analysis", "paper", "proofs", "reference", "torch_impl")
 """The rooms whose sources the paper is made from."""
 
 
-def tasks(out: Path, results: Path = RESULTS) -> list[Callable[..., Any]]:
+def tasks(out: Path, profile: Profile, experiments: Path) -> list[Callable[..., Any]]:
     """Return the tasks that build the paper into a folder.
 
     Parameters
     ----------
     out
         Folder of the paper that is built.
-    results
-        Folder of the committed results.
+    profile, experiments
+        What the experiments were, and the folder of their records and answers.
     """
-    data = sorted(results.glob("*.json"))
-    runs = sorted((results / "experiments").glob("*.jsonl"))
-    answered = read_answers(results)
-    pictures = [
-        *(_picture(name, out) for name in pdf.FIGURES),
-        _demo(results, out),
-        *(
-            _experiment(name, file, runs, out)
-            for name, (file, _) in FIGURES.items()
-            if name in answered
-        ),
-    ]
+    found = answers.read(experiments)
+    answered = found["questions"] if found else {}
+    files = [file for name, (file, _) in FIGURES.items() if name in answered]
     figures = [out / "figures" / f"{name}.pdf" for name in (*pdf.FIGURES, "demo")]
-    figures += [out / "figures" / file for name, (file, _) in FIGURES.items() if name in answered]
-    return [*pictures, _values(data, results, out), _pdf(figures, out)]
-
-
-def read_answers(results: Path) -> set[str]:
-    """Return the questions that are answered."""
-    found = answers.read(results)
-    return set(found["questions"]) if found else set()
+    return [
+        *(_picture(name, out) for name in pdf.FIGURES),
+        _demo(out),
+        *(_experiment(file, profile, experiments, out) for file in files),
+        _values(experiments, out),
+        _pdf([*figures, *(out / "figures" / file for file in files)], out),
+    ]
 
 
 def _sources() -> list[Path]:
@@ -79,10 +70,10 @@ def _picture(name: str, out: Path) -> Any:
     return draw
 
 
-def _demo(results: Path, out: Path) -> Any:
+def _demo(out: Path) -> Any:
     @task(name="figure demo")
     def draw_demo(
-        runs: Path = results / "demo.json",
+        runs: Path = RESULTS / "demo.json",
         path: Annotated[Path, Product] = out / "figures" / "demo.pdf",
     ) -> None:
         pdf.draw_demo(path.parents[1], runs.parent)
@@ -90,28 +81,25 @@ def _demo(results: Path, out: Path) -> Any:
     return draw_demo
 
 
-def _experiment(name: str, file: str, runs: list[Path], out: Path) -> Any:
-    @task(name=f"figure of the experiments {name}", id=name)
+def _experiment(file: str, profile: Profile, experiments: Path, out: Path) -> Any:
+    @task(name=f"figure {file}", id=file)
     def draw_experiment(
-        runs: list[Path] = runs,
+        runs: list[Path] = sorted(experiments.glob("*.jsonl")),  # noqa: B008 -- pytask reads it once
         path: Annotated[Path, Product] = out / "figures" / file,
     ) -> None:
-        evidence = read(PROFILES["full"], runs[0].parent)
-        experiment_figures.FIGURES[path.stem](evidence, path)
+        experiment_figures.FIGURES[path.stem](read(profile, experiments), path)
 
     return draw_experiment
 
 
-def _values(data: list[Path], results: Path, out: Path) -> Any:
-    sources = _sources()
+def _values(experiments: Path, out: Path) -> Any:
+    data = [*sorted(RESULTS.glob("*.json")), *sorted(experiments.glob("*.json")), *_sources()]
 
     @task(name="values")
     def write_values(
-        data: list[Path] = data,
-        sources: list[Path] = sources,
-        path: Annotated[Path, Product] = out / "values.json",
+        data: list[Path] = data, path: Annotated[Path, Product] = out / "values.json"
     ) -> None:
-        pdf.write_values(path.parent, results)
+        pdf.write_values(path.parent, experiments=experiments)
 
     return write_values
 
@@ -132,7 +120,7 @@ def _pdf(figures: list[Path], out: Path) -> Any:
     return typeset
 
 
-def build(out: Path, results: Path = RESULTS) -> Path:
+def build(out: Path, profile: Profile = PROFILES["full"], experiments: Path = EXPERIMENTS) -> Path:
     """Build the paper into a folder and return it.
 
     Raises
@@ -141,7 +129,9 @@ def build(out: Path, results: Path = RESULTS) -> Path:
         If a task fails; pytask has said which, and why.
     """
     session = pytask.build(
-        tasks=tasks(out.absolute(), results), config=ROOT / "pyproject.toml", verbose=1
+        tasks=tasks(out.absolute(), profile, experiments),
+        config=ROOT / "pyproject.toml",
+        verbose=1,
     )
     if session.exit_code != pytask.ExitCode.OK:
         raise RuntimeError(f"the paper is not built: pytask ends with {session.exit_code!r}")
@@ -151,8 +141,10 @@ def build(out: Path, results: Path = RESULTS) -> Path:
 def main(arguments: Sequence[str]) -> None:
     """Build the paper."""
     parser = argparse.ArgumentParser(prog="python -m paper", description=__doc__)
+    parser.add_argument("--profile", choices=PROFILES, default="full")
     parser.add_argument("--out", type=Path, default=Path("build/paper"), help="folder to write to")
-    path = build(parser.parse_args(arguments).out)
+    given = parser.parse_args(arguments)
+    path = build(given.out, PROFILES[given.profile], folder_of(given.profile))
     print(f"{path}: {path.stat().st_size:,} bytes")
 
 

@@ -1,4 +1,4 @@
-"""What the experiments have answered, as the texts take it: results/answers.json.
+"""What the experiments have answered, as the texts take it: experiments/answers.json.
 
 It is computed from the runs; as long as it is not there the texts say so in its place.
 """

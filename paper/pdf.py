@@ -12,7 +12,7 @@ from analysis.files import write_atomically
 from proofs.registry import read as read_registry
 
 from . import answers, demo, figures, landscape_figures, prose, theory, typeset
-from .values import RESULTS, values
+from .values import EXPERIMENTS, RESULTS, values
 
 FIGURES: Mapping[str, Callable[[Path], None]] = {
     **{
@@ -24,7 +24,7 @@ FIGURES: Mapping[str, Callable[[Path], None]] = {
 """The figures that the paper shows beside those of its results."""
 
 
-def write_values(out: Path, results: Path = RESULTS) -> Path:
+def write_values(out: Path, results: Path = RESULTS, experiments: Path = EXPERIMENTS) -> Path:
     """Write all that the text takes from elsewhere: values.json.
 
     Parameters
@@ -33,9 +33,11 @@ def write_values(out: Path, results: Path = RESULTS) -> Path:
         Folder of the paper that is built.
     results
         Folder of the committed results.
+    experiments
+        Folder of the experiments' records and answers.
     """
     found = values(results)
-    answered = answers.filled(answers.read(results))
+    answered = answers.filled(answers.read(experiments))
     content = {
         "values": found,
         "tables": {**typeset.tables(results), "claims": typeset.shown_claims(found, answered)},

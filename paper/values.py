@@ -30,6 +30,7 @@ from .numerals import scientific
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "paper" / "results"
+EXPERIMENTS = RESULTS / "experiments"
 
 DEMO_FORM = {"versions": {str: str}, "results": [{"run": {str: object}, str: object}]}
 """What is asked of demo.json here."""

@@ -21,9 +21,10 @@ from paper.training import Run
 
 from . import graph, store
 from .design import EXPERIMENTS, PROFILES
+from .evidence import folder_of
 from .plan import confirming, cost, planned
 
-RESULTS = store.ROOT / "paper" / "results" / "experiments"
+RESULTS = folder_of("full")
 FOLDER = store.ROOT / "build" / "experiments"
 
 
@@ -107,7 +108,7 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     profile = PROFILES[given.profile]
     folder = FOLDER / profile.name
-    results = RESULTS if profile.name == "full" else folder
+    results = folder_of(profile.name)
     console = Console() if sys.stdout.isatty() else Console(width=120)
     kept = [r for path in sorted(RESULTS.glob("*.jsonl")) for r in store.read_collected(path)]
     if not given.afresh:

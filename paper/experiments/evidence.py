@@ -100,6 +100,13 @@ class Evidence:
         return np.asarray(capped(found, TASKS[task].trivial)).reshape(shape)
 
 
+def folder_of(profile: str) -> Path:
+    """Return where the records of a profile are kept: what is committed is that of "full"."""
+    if profile == "full":
+        return store.ROOT / "paper" / "results" / "experiments"
+    return store.ROOT / "build" / "experiments" / profile
+
+
 def read(profile: Profile, folder: Path) -> Evidence:
     """Return the evidence in a folder of collected records, of the experiments that are there.
 

@@ -1,7 +1,9 @@
 """What the texts take from the experiments: ``python -m paper.questions.report``."""
 
+import argparse
 import json
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +15,7 @@ import torch
 from analysis.files import write_atomically
 from paper.answers import ABSTRACT_NOT_YET
 from paper.experiments.design import CONSTANT_C, PROFILES, SEEDS
-from paper.experiments.evidence import Evidence, read
+from paper.experiments.evidence import Evidence, folder_of, read
 from paper.experiments.methods import ADAMW
 from paper.tasks import TASKS
 
@@ -153,6 +155,14 @@ def write(path: Path, found: Mapping[str, Any]) -> None:
     write_atomically(path, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
 
+def main(arguments: Sequence[str]) -> None:
+    """Answer the questions from the records of a profile."""
+    parser = argparse.ArgumentParser(prog="python -m paper.questions.report", description=__doc__)
+    parser.add_argument("--profile", choices=PROFILES, default="full")
+    profile: str = parser.parse_args(arguments).profile
+    folder = folder_of(profile)
+    write(folder / "answers.json", report(read(PROFILES[profile], folder)))
+
+
 if __name__ == "__main__":
-    results = Path(__file__).parents[1] / "results"
-    write(results / "answers.json", report(read(PROFILES["full"], results / "experiments")))
+    main(sys.argv[1:])
