@@ -13,11 +13,12 @@ from typing import Annotated, Any
 import pytask
 from pytask import Product, task
 
-from . import answers, experiment_figures, pdf, prose
 from .experiments.design import PROFILES, Profile
 from .experiments.evidence import folder_of, read
+from .figures import experiments as experiment_figures
+from .manuscript import answers, pdf, prose
+from .manuscript.values import EXPERIMENTS, RESULTS, ROOT
 from .questions.report import FIGURES
-from .values import EXPERIMENTS, RESULTS, ROOT
 
 SOURCES = ("analysis", "paper", "proofs", "reference", "torch_impl")
 """The rooms whose sources the paper is made from."""

@@ -24,7 +24,7 @@ from rich.table import Table
 from analysis.files import write_atomically
 from analysis.forms import read_json
 
-from .figures import draw_demo
+from .figures.demo import draw_demo
 from .training import Result, Run, train
 
 SEEDS = (42, 43, 44)

@@ -38,7 +38,7 @@ from torch_impl.testing.faults import (
 from torch_impl.testing.faults.checks import policy
 from torch_impl.testing.faults.trial import AFTER, BEFORE
 
-from .fault_tables import ASKED
+from .tables.faults import ASKED
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "paper" / "results"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from analysis.files import markdown, write_atomically
 
-from . import bench, contract, fault_tables, fuzz, mutants, score_tables, theorems, thorough
 from .demo import digits_rows, read, regression_rows
+from .tables import bench, contract, faults, fuzz, mutants, scores, theorems, thorough
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "paper" / "results"
@@ -80,8 +80,8 @@ TEXTS: Mapping[str, Callable[[], dict[str, str]]] = {
     "README.md": blocks,
     "tests/benchmarks/README.md": lambda: bench.blocks(RESULTS),
     "proofs/README.md": lists,
-    "docs/checks.md": lambda: score_tables.blocks(RESULTS),
-    "docs/faults.md": lambda: fault_tables.blocks(RESULTS),
+    "docs/checks.md": lambda: scores.blocks(RESULTS),
+    "docs/faults.md": lambda: faults.blocks(RESULTS),
     "docs/fuzz.md": fuzzing,
     "docs/mutants.md": mutation,
     "docs/thorough.md": thoroughly,

@@ -15,7 +15,8 @@ from analysis.flows import GEOMETRIES, Flow, Problem
 from analysis.maps import MAPS
 from analysis.rounding import FORMATS, KERNELS, curve
 
-from . import dynamics_figures, theory_figures
+from .figures import dynamics as dynamics_figures
+from .figures import theory as theory_figures
 
 
 def laws(path: Path) -> None:

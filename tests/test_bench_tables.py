@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from paper import bench
+from paper.tables import bench
 
 
 def entry(**changes: Any) -> dict[str, Any]:

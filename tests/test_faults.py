@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from paper import fault_tables
 from paper.faults import GOLDEN, RESULTS, ROWS, golden_files, golden_outcome, verdict
+from paper.tables import faults as tables
 from tests.cases import CASES
 from tests.steps import built, normal
 from torch_impl import RelativisticAdam, RelativisticAdamW
@@ -259,7 +259,7 @@ SKIPPING = [f"{name}, skip" for name in CASES]
 
 @pytest.fixture(scope="module")
 def table() -> Mapping[str, Mapping[str, list[str]]]:
-    verdicts: Mapping[str, Mapping[str, list[str]]] = fault_tables.read(RESULTS)["verdicts"]
+    verdicts: Mapping[str, Mapping[str, list[str]]] = tables.read(RESULTS)["verdicts"]
     return verdicts
 
 
@@ -286,12 +286,12 @@ def test_ours_are_damaged_only_as_they_are_asked_to(table: Any) -> None:
             assert kinds[OTHER_ERROR] == 0
             assert kinds[SILENT_DAMAGE] == (2 if row == name else 0)
         for fault in ("NaN", "inf"):
-            assert table[name][fault][1].endswith(fault_tables.ASKED)
+            assert table[name][fault][1].endswith(tables.ASKED)
 
 
 def test_what_spreads_where_it_is_asked_to_is_said_to_be_asked_for() -> None:
-    assert verdict(ROWS["Gravity"], "NaN").detail.endswith(fault_tables.ASKED)
-    assert not verdict(ROWS["torch's SGD"], "NaN").detail.endswith(fault_tables.ASKED)
+    assert verdict(ROWS["Gravity"], "NaN").detail.endswith(tables.ASKED)
+    assert not verdict(ROWS["torch's SGD"], "NaN").detail.endswith(tables.ASKED)
 
 
 def goldens() -> list[tuple[str, Path]]:

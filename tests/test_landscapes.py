@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paper.landscape_figures import LIMIT, RATES, SHOWN, draw_landscapes, main
+from paper.figures.landscapes import LIMIT, RATES, SHOWN, draw_landscapes, main
 from paper.landscapes import LANDSCAPES, heights, trajectory
 
 
@@ -104,7 +104,7 @@ def test_the_command_draws_every_optimizer_on_every_landscape(
     def draw(paths: Any, _: Path) -> None:
         drawn.update({landscape: list(row) for landscape, row in paths.items()})
 
-    monkeypatch.setattr("paper.landscape_figures.draw_landscapes", draw)
+    monkeypatch.setattr("paper.figures.landscapes.draw_landscapes", draw)
     main(["--out", str(tmp_path / "paths.png")])
     assert drawn == {landscape: list(SHOWN) for landscape in LANDSCAPES}
     assert capsys.readouterr().out.strip() == str(tmp_path / "paths.png")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from paper import fuzz
-from paper import mutants as tables
+from paper.tables import fuzz
+from paper.tables import mutants as tables
 from tests import mutants
 
 

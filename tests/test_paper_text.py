@@ -11,8 +11,10 @@ import matplotlib.pyplot as plt
 import pytest
 
 from analysis.forms import read_toml
-from paper import __main__, answers, claims, figures, pdf, prose, published, typeset
-from paper.values import RESULTS, values
+from paper import __main__
+from paper.figures import drawing as figures
+from paper.manuscript import answers, claims, pdf, prose, published, typeset
+from paper.manuscript.values import RESULTS, values
 from proofs.registry import read as read_registry
 
 ROOT = Path(__file__).parents[1]
@@ -304,7 +306,7 @@ def test_the_command_builds_everything(
     def picture(path: Path) -> None:
         figures.save(plt.figure(figsize=(4, 2)), path)
 
-    monkeypatch.setattr("paper.pdf.FIGURES", dict.fromkeys(pdf.FIGURES, picture))
+    monkeypatch.setattr("paper.manuscript.pdf.FIGURES", dict.fromkeys(pdf.FIGURES, picture))
     __main__.main(["--out", str(tmp_path)])
     made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
     assert tmp_path / "paper.pdf" in made

@@ -1,7 +1,7 @@
 """The tables of scores count what was found."""
 
-from paper import score_tables
 from paper.readme import RESULTS
+from paper.tables import scores as tables
 from torch_impl.testing import CHECKS
 
 FOUND = {
@@ -17,14 +17,14 @@ FOUND = {
 
 
 def test_outcomes_are_counted_apart_from_those_beyond_torch() -> None:
-    rows = score_tables.scores(FOUND)
+    rows = tables.scores(FOUND)
     assert [len(row) for row in rows] == [7, 7, 7]
     assert rows[1:] == [("A", *"100010"), ("B", *"010010")]
 
 
 def test_a_failed_check_names_who_fails() -> None:
-    assert score_tables.failures(FOUND, beyond=False)[1:] == [("it steps", "steps", "B")]
-    assert score_tables.failures(FOUND, beyond=True)[1:] == [("it flies", "steps", "A; B")]
+    assert tables.failures(FOUND, beyond=False)[1:] == [("it steps", "steps", "B")]
+    assert tables.failures(FOUND, beyond=True)[1:] == [("it flies", "steps", "A; B")]
 
 
 KNOWN = {"a_step_is_compiled_once_and_whole"}
@@ -32,7 +32,7 @@ KNOWN = {"a_step_is_compiled_once_and_whole"}
 
 
 def test_what_is_committed_is_of_all_checks_and_ours_fail_none() -> None:
-    results = score_tables.read(RESULTS)
+    results = tables.read(RESULTS)
     assert set(results["checks"]) == set(CHECKS)
     for name, found in results["outcomes"].items():
         assert set(found) == set(CHECKS)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from paper import thorough as tables
+from paper.tables import thorough as tables
 from tests import thorough
 from tests.thorough import Thorough
 

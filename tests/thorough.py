@@ -23,7 +23,7 @@ from hypothesis.statistics import collector
 
 from analysis.files import write_atomically
 from analysis.forms import read_json
-from paper.thorough import FORM
+from paper.tables.thorough import FORM
 
 EXAMPLES = 20_000
 """What a property is to see in all its variants."""

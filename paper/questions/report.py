@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from analysis.files import write_atomically
-from paper.answers import ABSTRACT_NOT_YET
 from paper.experiments.design import CONSTANT_C, PROFILES, SEEDS
 from paper.experiments.evidence import Evidence, folder_of, read
 from paper.experiments.methods import ADAMW
+from paper.manuscript.answers import ABSTRACT_NOT_YET
 from paper.tasks import TASKS
 
 from . import QUESTIONS

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from paper.bench import read
+from paper.tables.bench import read
 
 from .checks import check
 from .records import Records

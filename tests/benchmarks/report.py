@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from paper import bench
+from paper.tables import bench
 
 from .records import Records
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from paper.contract import FEATURES
+from paper.tables.contract import FEATURES
 from tests.cases import CONTROL, SUBJECTS, Case, Options
 from torch_impl import RelativisticAdam
 from torch_impl.testing import CHECKS, Check, run_check

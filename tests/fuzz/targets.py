@@ -17,7 +17,8 @@ from unittest import mock
 import torch
 from torch.optim import AdamW, Optimizer
 
-from paper import bench, contract, demo, readme, theorems
+from paper import demo, readme
+from paper.tables import bench, contract, theorems
 from proofs import exhaustive, registry
 from proofs.deep import record
 from tests.benchmarks import records
@@ -268,14 +269,14 @@ TARGETS: Mapping[str, Target] = {
     ),
     "load_checkpoint": Target(checkpoint, 60_000),
     "paper.readme.filled": Target(text_of(lambda: TEXT, fill, lines=True), 80_000),
-    "paper.contract.read": Target(
+    "paper.tables.contract.read": Target(
         text_of(few(RESULTS / "contract.json"), read_counts, "contract.json"), 60_000
     ),
     "paper.demo.read": Target(
         text_of(few(RESULTS / "demo.json", "results"), lambda f: demo.read(f.parent), "demo.json"),
         60_000,
     ),
-    "paper.bench.read": Target(
+    "paper.tables.bench.read": Target(
         text_of(few(RESULTS / "bench-cpu.json", "entries"), bench.read), 60_000
     ),
     "tests.benchmarks.records": Target(

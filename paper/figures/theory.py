@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.rounding import Curve
 
-from .figures import DASHES, STYLE, save
+from .drawing import DASHES, STYLE, save
 
 Array = NDArray[np.float64]
 

@@ -1,23 +1,15 @@
-"""Figures: each written by a function that takes its data."""
+"""The figure of the demo."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from .training import Result
+from paper.training import Result
 
-STYLE = Path(__file__).with_name("style.mplstyle")
-DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
-MARKERS = ("o", "s", "^", "D", "v", "P")
-_UNDATED: Mapping[str, dict[str, str | None]] = {
-    "png": {"Software": ""},
-    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
-}
+from .drawing import DASHES, MARKERS, STYLE, save
 
 
 def draw_demo(
@@ -37,19 +29,6 @@ def draw_demo(
         _draw_losses(left, {name: runs[0] for name, runs in regression.items()})
         _draw_accuracies(right, digits)
         save(figure, path)
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure atomically, in the format that its name ends with, and close it.
-
-    What would differ between two files of the same figure is left out: who made it, and when.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    kind = path.suffix.removeprefix(".")
-    figure.savefig(part, format=kind, metadata=_UNDATED[kind])
-    plt.close(figure)
-    os.replace(part, path)
 
 
 def _draw_losses(axes: Axes, results: Mapping[str, Result]) -> None:

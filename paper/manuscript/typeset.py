@@ -9,11 +9,12 @@ from typing import Any
 
 import reference
 from analysis.forms import read_json
+from paper.tables import bench, faults, scores, theorems
 from proofs.entry import Entry
 from proofs.registry import CLAIMS
 from proofs.registry import read as read_registry
 
-from . import bench, claims, fault_tables, published, score_tables, theorems
+from . import claims, published
 from .numerals import scientific
 from .values import DEMO_FORM, RESULTS
 
@@ -51,14 +52,13 @@ def tables(results: Path = RESULTS) -> dict[str, Rows]:
         Folder of the committed results.
     """
     found = bench.read(bench.file(results, "cpu"))
-    faults, scores = fault_tables.read(results), score_tables.read(results)
     return {
         "laws": laws(),
         "law-claims": law_claims(),
         "gravity-claims": gravity_claims(),
         "theorems": cited(),
         "methods": methods(),
-        "robustness": robustness(faults, scores),
+        "robustness": robustness(faults.read(results), scores.read(results)),
         "steps": steps(found),
         "steps-gpu": gpu_steps(results),
         "peers": peers(found),
@@ -124,14 +124,14 @@ def methods() -> Rows:
     return [(row[0], row[1], row[3]) for row in theorems.methods()]
 
 
-def robustness(faults: Mapping[str, Any], scores: Mapping[str, Any]) -> Rows:
+def robustness(met_faults: Mapping[str, Any], passed: Mapping[str, Any]) -> Rows:
     """Return a row per optimizer: its checks, within torch.optim's and beyond, and its faults."""
-    checked = {name: (*row[:2], *row[3:5]) for name, *row in score_tables.scores(scores)[1:]}
-    met = {name: row[:4] for name, *row in fault_tables.counts(faults)[1:]}
+    checked = {name: (*row[:2], *row[3:5]) for name, *row in scores.scores(passed)[1:]}
+    met = {name: row[:4] for name, *row in faults.counts(met_faults)[1:]}
     names = dict.fromkeys([*met, *checked])
     unknown = ("–",) * 4
     return [
-        ("optimizer", "passes", "fails", "beyond: passes", "fails", *fault_tables.MARKS),
+        ("optimizer", "passes", "fails", "beyond: passes", "fails", *faults.MARKS),
         *((name, *checked.get(name, unknown), *met.get(name, unknown)) for name in names),
     ]
 
@@ -190,7 +190,7 @@ def _range(numbers: Any) -> str:
 
 
 def claim_rows(judged: Sequence[Mapping[str, Any]]) -> Rows:
-    """Return a row per published sentence, as `paper.claims.judged` returns them."""
+    """Return a row per published sentence, as `paper.manuscript.claims.judged` returns them."""
     rows: Rows = [("published sentence", "verdict", "because", "shown by")]
     return rows + [
         (

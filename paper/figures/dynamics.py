@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from analysis.double_well import ESCAPED
 
-from .figures import DASHES, MARKERS, STYLE, save
+from .drawing import DASHES, MARKERS, STYLE, save
 
 Array = NDArray[np.float64]
 

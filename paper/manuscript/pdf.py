@@ -9,9 +9,12 @@ from pathlib import Path
 import typst
 
 from analysis.files import write_atomically
+from paper import demo, theory
+from paper.figures import landscapes
+from paper.figures.demo import draw_demo as draw_demo_figure
 from proofs.registry import read as read_registry
 
-from . import answers, demo, figures, landscape_figures, prose, theory, typeset
+from . import answers, prose, typeset
 from .values import EXPERIMENTS, RESULTS, values
 
 FIGURES: Mapping[str, Callable[[Path], None]] = {
@@ -19,7 +22,7 @@ FIGURES: Mapping[str, Callable[[Path], None]] = {
         name: theory.FIGURES[name]
         for name in ("laws", "regimes", "rounding", "bifurcation", "flows", "wells", "zeta")
     },
-    "landscapes": landscape_figures.landscapes,
+    "landscapes": landscapes.landscapes,
 }
 """The figures that the paper shows beside those of its results."""
 
@@ -60,7 +63,7 @@ def draw_demo(out: Path, results: Path = RESULTS) -> Path:
     """Draw the demo from its committed results."""
     runs = demo.read(results)
     path = out / "figures" / "demo.pdf"
-    figures.draw_demo(
+    draw_demo_figure(
         demo.by_method(runs, "published_regression"), demo.by_method(runs, "digits"), path
     )
     return path

@@ -165,7 +165,7 @@ def fit(sizes: Sequence[float], times: Sequence[float]) -> dict[str, float]:
     n, t = np.asarray(sizes, dtype=float), np.asarray(times, dtype=float)
     terms = np.stack([1 / t, n / t], axis=1)
     line, *_ = np.linalg.lstsq(terms, np.ones_like(t), rcond=None)
-    exponent = np.polynomial.Polynomial.fit(np.log(n), np.log(t), 1).convert().coef[1]
+    _, exponent = np.polynomial.polynomial.polyfit(np.log(n), np.log(t), 1)
     return {
         "exponent": float(exponent),
         "fixed": float(line[0] / line[1]),

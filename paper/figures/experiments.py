@@ -34,7 +34,7 @@ from paper.questions.windows import (
 )
 from paper.tasks import TASKS
 
-from .figures import DASHES, MARKERS, STYLE, save
+from .drawing import DASHES, MARKERS, STYLE, save
 
 COLUMNS = 4
 

@@ -1,6 +1,6 @@
 """The numbers of the paper: every one computed from results, the registry or `derived`.
 
-The text has them by their paths, as ``#v("adam.bound")``; `paper.typeset` adds the tables.
+The text has them by their paths, as ``#v("adam.bound")``; `typeset` adds the tables.
 """
 
 import statistics
@@ -8,27 +8,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from analysis.forms import read_json
+from paper.experiments import design
+from paper.tables import bench, contract, faults, fuzz, mutants, scores, theorems
 from proofs import exhaustive
 from proofs.deep import record
 from proofs.registry import read as read_registry
 from torch_impl import __version__
 
-from . import (
-    bench,
-    claims,
-    contract,
-    fault_tables,
-    fuzz,
-    mutants,
-    published,
-    score_tables,
-    theorems,
-)
+from . import claims, published
 from .derived import derived
-from .experiments import design
 from .numerals import scientific
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "paper" / "results"
 EXPERIMENTS = RESULTS / "experiments"
 
@@ -138,8 +129,8 @@ def _span(ratios: Iterable[float], form: str = ".2f") -> str:
 
 
 def _faults(results: Path) -> dict[str, str]:
-    found = fault_tables.read(results)
-    rows = {name: cells for name, *cells in fault_tables.counts(found)[1:]}
+    found = faults.read(results)
+    rows = {name: cells for name, *cells in faults.counts(found)[1:]}
     return {
         "count": str(sum(found["faults"].values())),
         "ours.damage": rows["RelativisticAdam, skip"][3],
@@ -149,14 +140,14 @@ def _faults(results: Path) -> dict[str, str]:
 
 
 def _scores(results: Path) -> dict[str, str]:
-    found = score_tables.read(results)
-    rows = {name: cells for name, *cells in score_tables.scores(found)[1:]}
+    found = scores.read(results)
+    rows = {name: cells for name, *cells in scores.scores(found)[1:]}
     return {
         "checks": str(len(found["checks"])),
         "beyond": str(sum(check["beyond torch"] for check in found["checks"].values())),
         "optimizers": str(len(found["outcomes"])),
         "relativistic_adam.failed": rows["relativistic-adam's RelativisticAdam"][1],
-        "environment": score_tables.environment(found),
+        "environment": scores.environment(found),
     }
 
 

@@ -1,4 +1,4 @@
-"""The figure of paths over landscapes: ``python -m paper.landscape_figures --out FILE``."""
+"""The figure of paths over landscapes: ``python -m paper.figures.landscapes --out FILE``."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from .figures import STYLE, save
-from .landscapes import LANDSCAPES, Array, heights, trajectory
+from paper.landscapes import LANDSCAPES, Array, heights, trajectory
+
+from .drawing import STYLE, save
 
 STEPS = 200
 
@@ -109,7 +110,7 @@ def landscapes(path: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Draw the figure."""
-    parser = argparse.ArgumentParser(prog="python -m paper.landscape_figures", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m paper.figures.landscapes", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     path: Path = parser.parse_args(argv).out
     landscapes(path)

@@ -1,0 +1,1 @@
+"""Figures, each drawn by a function that takes its data."""

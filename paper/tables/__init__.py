@@ -1,0 +1,1 @@
+"""Tables of the texts, each from a file of results."""
