@@ -4,8 +4,21 @@ BIN := .venv/bin
 READY := .venv/ready
 export PYTHONHASHSEED := 0
 
-.PHONY: demo readme contract faults scores bench bench-gpu bench-compare bench-record proofs enumerate test test-thorough fuzz mutants lint format lock audit wheel clean
+.PHONY: paper experiments demo readme contract faults scores bench bench-gpu bench-compare bench-record proofs enumerate test test-thorough fuzz mutants lint format lock audit wheel clean
 .DELETE_ON_ERROR:
+
+# The paper, build/paper/paper.pdf, from the committed results: a minute; what is up to date is skipped.
+paper: $(READY)
+	$(BIN)/python -m paper
+
+# The experiments, what they answer, and a paper with that: PROFILE=quick in minutes, to see that all
+# works, or full, whose results are committed; it says how long it will take and can be interrupted.
+PROFILE ?= quick
+experiments: $(READY)
+	$(BIN)/python -m paper.experiments --profile $(PROFILE)
+	$(BIN)/python -m paper.questions.report --profile $(PROFILE)
+	$(BIN)/python -m paper --profile $(PROFILE) --out build/paper-$(PROFILE)
+	if test $(PROFILE) = full; then $(BIN)/python -m paper.readme; fi
 
 demo: $(READY)
 	$(BIN)/python -m paper.demo

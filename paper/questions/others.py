@@ -1,5 +1,7 @@
 """Questions 8 and 10: Gravity, and low precision."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from scipy.stats import spearmanr
@@ -77,6 +79,16 @@ def reversal(task: str, seed: int) -> dict[str, float]:
     return {name: float(np.nanmean(values)) for name, values in found.items()}
 
 
+def _common(evidence: Evidence, task: str, tasks: Sequence[str]) -> list[int]:
+    """Return where the learning rates that several tasks have are among those of one."""
+    grids = [list(evidence.profile.few(rates_of(each))) for each in tasks]
+    return [
+        i
+        for i, lr in enumerate(evidence.profile.few(rates_of(task)))
+        if all(lr in grid for grid in grids)
+    ]
+
+
 def precision(evidence: Evidence) -> Answer:
     """Answer question 10: what low precision changes."""
     rows = [
@@ -87,9 +99,8 @@ def precision(evidence: Evidence) -> Answer:
         for name, method in methods_of(evidence).items():
             cells = []
             counts, bests = [], []
-            both = [lr for lr in rates_of(task) if lr in rates_of(narrow)]
             for key in (task, narrow):
-                scores = evidence.scores(key, method, both, "cosine", SEEDS)
+                scores = of_main(evidence, key, method)[_common(evidence, key, (task, narrow))]
                 trained = np.median(scores, axis=1) <= TASKS[key].goal
                 counts.append(int(trained.sum()))
                 cells.append(share(counts[-1], len(trained)))
