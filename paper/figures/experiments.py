@@ -46,7 +46,7 @@ def draw_windows(evidence: Evidence, path: Path) -> None:
     with plt.style.context(STYLE):
         figure, grid = plt.subplots(rows, COLUMNS, figsize=(8.5, 1.9 * rows))
         panels = grid.flat
-        for axes, task in zip(panels, EVERY_TASK, strict=False):
+        for task, axes in zip(EVERY_TASK, panels, strict=False):
             rates = evidence.profile.few(rates_of(task))
             for i, method in enumerate(methods.values()):
                 scores = of_main(evidence, task, method)
