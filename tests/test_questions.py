@@ -147,7 +147,7 @@ def test_the_setting_with_the_least_regret_is_chosen() -> None:
     def level(run: Run) -> float:
         return 0.01 if run.method == best.name else 0.1
 
-    found = evidence(level).chosen()
+    found = evidence(level).chosen
     assert found["decayed"].name == best.name
     assert found["decayed"].options == best.options
     assert not found["constant"].options["speed_follows_lr"]

@@ -1,5 +1,6 @@
 """What was measured, looked up by what was run."""
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,9 @@ class Evidence:
         """How many runs exploded."""
         return sum(result.exploded for result in self._results.values())
 
+    @functools.cached_property
     def chosen(self) -> dict[str, Method]:
-        """Return the settings that the search has chosen.
+        """The settings that the search has chosen.
 
         Raises
         ------

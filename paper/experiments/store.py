@@ -10,7 +10,6 @@ import importlib.metadata
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +91,7 @@ def key(run: Run) -> str:
 
 def configuration(run: Run) -> str:
     """Return what a run is told, but for the name that tables call it by."""
-    told = {name: value for name, value in asdict(run).items() if name != "method"}
+    told = {name: value for name, value in vars(run).items() if name != "method"}
     return json.dumps(told, sort_keys=True)
 
 

@@ -96,7 +96,7 @@ def _legend(source: Axes, free: Sequence[Axes]) -> None:
 
 def draw_preset(evidence: Evidence, path: Path) -> None:
     """Draw the regret of the chosen decayed setting, and of the tuned baseline's method."""
-    chosen = evidence.chosen()["decayed"]
+    chosen = evidence.chosen["decayed"]
     with plt.style.context(STYLE):
         figure, panels = plt.subplots(1, 2, figsize=(8.5, 3.4), sharey=True)
         for axes, method in zip(panels, (CLIPPED, chosen), strict=True):

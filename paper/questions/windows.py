@@ -53,7 +53,7 @@ def of_main(evidence: Evidence, task: str, method: Method) -> Scores:
 def methods_of(evidence: Evidence) -> dict[str, Method]:
     """Return the methods that every task has, and the two that the search has chosen."""
     found = {method.name: method for method in MAIN}
-    for method in evidence.chosen().values():
+    for method in evidence.chosen.values():
         found.setdefault(method.name, method)
     return found
 
@@ -85,7 +85,7 @@ def window_widths(evidence: Evidence) -> Answer:
         rows.append([task, *cells])
     reached = {name: mean_interval(values) for name, values in counts.items()}
     rows.append(["share of runs", *(interval(found) for found in reached.values())])
-    best = evidence.chosen()["decayed"].name
+    best = evidence.chosen["decayed"].name
     against = [name for name in counts if name != best]
     p_values = holm([sign_flip_test(np.subtract(counts[best], counts[name])) for name in against])
     p = dict(zip(against, p_values, strict=True))[CLIPPED.name]
@@ -119,7 +119,7 @@ def best_of_a_budget(evidence: Evidence) -> Answer:
     others = [name for name in regrets if name != CLIPPED.name]
     p_values = holm([sign_flip_test(regrets[name]) for name in others])
     p = dict(zip(others, p_values, strict=True))
-    best = evidence.chosen()["decayed"].name
+    best = evidence.chosen["decayed"].name
     better = [n for n in others if p[n] < LEVEL and means[n].estimate < 0]
     worse = [n for n in others if p[n] < LEVEL and means[n].estimate > 0]
     verdict = "better" if best in better else "worse" if best in worse else "no difference shown"
@@ -189,7 +189,7 @@ def map_of(evidence: Evidence, task: str, kind: str) -> Scores:
 
 def fixed_setting(evidence: Evidence) -> Answer:
     """Answer question 4: whether one fixed setting is flat in lr on nearly every task."""
-    method = evidence.chosen()["decayed"]
+    method = evidence.chosen["decayed"]
     rows = [["task", "half", "tuned baseline", "largest regret", "at lr", "within noise at"]]
     flat: dict[str, list[bool]] = {"development": [], "confirmation": []}
     worst: list[float] = []
