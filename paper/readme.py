@@ -7,7 +7,10 @@ from pathlib import Path
 from analysis.files import markdown, write_atomically
 
 from .demo import digits_rows, read, regression_rows
-from .tables import bench, contract, faults, fuzz, mutants, scores, theorems, thorough
+from .manuscript import answers
+from .manuscript.values import EXPERIMENTS
+from .questions import report
+from .tables import bench, contract, experiments, faults, fuzz, mutants, scores, theorems, thorough
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "paper" / "results"
@@ -22,8 +25,11 @@ IN_README = {
 def blocks() -> dict[str, str]:
     """Return what stands between the README's markers, by marker."""
     results = read(RESULTS)
+    answered = answers.read(EXPERIMENTS)
     counted = contract.read(RESULTS)
     return {
+        "answers-environment": answered["environment"] if answered else answers.NOT_YET,
+        "answers-table": markdown(report.rows(answers.filled(answered))),
         "contract-environment": contract.environment(counted),
         "contract-works-with": markdown(contract.works_with_rows(counted)),
         "contract-distributed": markdown(contract.distributed_rows(counted)),
@@ -81,6 +87,7 @@ TEXTS: Mapping[str, Callable[[], dict[str, str]]] = {
     "tests/benchmarks/README.md": lambda: bench.blocks(RESULTS),
     "proofs/README.md": lists,
     "docs/checks.md": lambda: scores.blocks(RESULTS),
+    "docs/experiments.md": experiments.blocks,
     "docs/faults.md": lambda: faults.blocks(RESULTS),
     "docs/fuzz.md": fuzzing,
     "docs/mutants.md": mutation,

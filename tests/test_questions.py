@@ -248,7 +248,7 @@ def test_the_report_has_the_form_that_the_texts_take(tmp_path: Path) -> None:
     assert set(found["questions"]) == set(answers.QUESTIONS)
     assert found["claims"]["high-learning-rates"]["verdict"] == "holds"
     assert report.report(NOT_HELPED)["claims"]["rnns"]["verdict"] == "fails"
-    rows = report.rows(found)
+    rows = report.rows(answers.filled(found))
     assert len(rows) == 1 + len(QUESTIONS)
     assert all(len(row) == len(rows[0]) for row in rows)
     for entry in found["questions"].values():

@@ -29,7 +29,7 @@ def test_commands_of_the_readme_exist() -> None:
     lines = [
         line.partition("#")[0].split() for block in blocks("sh") for line in block.splitlines()
     ]
-    assert ["make", "demo"] in lines
+    assert ["make", "paper"] in lines
     assert ["make", "test"] in lines
     for line in lines:
         done = subprocess.run([*line, "--dry-run"], cwd=ROOT, check=False, capture_output=True)

@@ -142,9 +142,16 @@ def _entry(name: str, answer: Answer) -> dict[str, Any]:
 
 
 def rows(found: Mapping[str, Any]) -> list[list[str]]:
-    """Return the README's table: a question, its answer, and the numbers behind it."""
+    """Return the README's table: a question, its answer, and the numbers behind it.
+
+    Of what `paper.manuscript.answers.filled` returns.
+    """
     body = [
-        [entry["asked"], f"**{entry['verdict']}**", entry["answer"].replace("|", "\\|")]
+        [
+            entry["title"],
+            f"**{entry['verdict']}**" if entry["verdict"] else "–",
+            entry["answer"].replace("|", "\\|"),
+        ]
         for entry in found["questions"].values()
     ]
     return [["question", "answer", "measured"], *body]
