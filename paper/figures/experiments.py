@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from paper.experiments.design import (
@@ -86,6 +87,13 @@ def _line(axes: Axes, i: int, x: Sequence[float], y: object, label: str) -> None
     )
 
 
+def _legend_below(figure: Figure, source: Axes) -> None:
+    handles, labels = source.get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=4, fontsize=7.5, handlelength=3
+    )
+
+
 def _legend(source: Axes, free: Sequence[Axes]) -> None:
     """Put the legend of one panel into the panels that are left."""
     for axes in free:
@@ -163,7 +171,7 @@ def draw_spikes(evidence: Evidence, path: Path) -> None:
             axes.set_xlabel("step")
             axes.set_title(task.replace("_", " "))
         panels[0].set_ylabel("training loss, over that without the spike")
-        panels[0].legend(fontsize=7, handlelength=3)
+        _legend_below(figure, panels[0])
         save(figure, path)
 
 
@@ -191,7 +199,7 @@ def draw_widths(evidence: Evidence, path: Path) -> None:
             axes.set_xlabel(f"speed limit c ({unit})")
             axes.set_title(unit)
         panels[0].set_ylabel("validation error")
-        panels[0].legend(fontsize=7, handlelength=3)
+        _legend_below(figure, panels[0])
         save(figure, path)
 
 
