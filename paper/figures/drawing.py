@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
-MARKERS = ("o", "s", "^", "D", "v", "P")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _UNDATED: Mapping[str, dict[str, str | None]] = {
     "png": {"Software": ""},
     "pdf": {"Creator": None, "Producer": None, "CreationDate": None},

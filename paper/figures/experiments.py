@@ -43,7 +43,7 @@ COLUMNS = 4
 def draw_windows(evidence: Evidence, path: Path) -> None:
     """Draw the score by learning rate, a panel for each task, with the range of the seeds."""
     methods = methods_of(evidence)
-    rows = -(-(len(EVERY_TASK) + 1) // COLUMNS)
+    rows = -(-len(EVERY_TASK) // COLUMNS)
     with plt.style.context(STYLE):
         figure, grid = plt.subplots(rows, COLUMNS, figsize=(8.5, 1.9 * rows))
         panels = grid.flat
@@ -66,7 +66,9 @@ def draw_windows(evidence: Evidence, path: Path) -> None:
             axes.yaxis.set_minor_formatter(NullFormatter())
             axes.yaxis.set_major_locator(LogLocator(numticks=4))
             axes.set_title(task.replace("_", " "), fontsize=9)
-        _legend(figure.axes[0], list(panels))
+        for axes in panels:
+            axes.axis("off")
+        _legend_below(figure, figure.axes[0])
         for axes in grid[-1]:
             axes.set_xlabel("learning rate")
         for axes in grid[:, 0]:
@@ -92,14 +94,6 @@ def _legend_below(figure: Figure, source: Axes) -> None:
     figure.legend(
         handles, labels, loc="outside lower center", ncols=4, fontsize=7.5, handlelength=3
     )
-
-
-def _legend(source: Axes, free: Sequence[Axes]) -> None:
-    """Put the legend of one panel into the panels that are left."""
-    for axes in free:
-        axes.axis("off")
-    handles, labels = source.get_legend_handles_labels()
-    free[0].legend(handles, labels, loc="center left", fontsize=7.5, handlelength=3)
 
 
 def draw_preset(evidence: Evidence, path: Path) -> None:
