@@ -25,6 +25,7 @@ from analysis.files import write_atomically
 from analysis.forms import read_json
 
 from .figures.demo import draw_demo
+from .forms import RESULT
 from .training import Result, Run, train
 
 SEEDS = (42, 43, 44)
@@ -35,27 +36,7 @@ LEARNING_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0)
 DIGITS_SPEED_LIMIT = 1e-3
 TRAINED = 0.9
 
-_RUN = {
-    **dict.fromkeys(("method", "task", "optimizer", "schedule"), str),
-    **dict.fromkeys(("steps", "seed", "span"), int),
-    "options": {"lr": float, str: object},
-    "clip_norm": (float, None),
-    "spike": float,
-}
-
-FORM = {
-    "versions": {str: str},
-    "results": [
-        {
-            "run": _RUN,
-            "steps": int,
-            "exploded": bool,
-            "train_loss": [float],
-            **dict.fromkeys(("validation_loss", "validation_accuracy"), (float, None)),
-            **dict.fromkeys(("largest_ratio", "saturated"), (float, None)),
-        }
-    ],
-}
+FORM = {"versions": {str: str}, "results": [RESULT]}
 """What demo.json holds."""
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from analysis.files import write_atomically
 from analysis.forms import check_form, read_json
+from paper.forms import RESULT
 from paper.optimizers import OPTIMIZERS
 from paper.tasks import TASKS
 from paper.training import Result, Run, train
@@ -25,22 +26,7 @@ KERNELS = ("torch_impl.fused.cpu", "torch_impl.fused.cpu_kernels")
 REGISTRIES = ("paper.tasks", "paper.optimizers", "torch_impl")
 """What knows of all tasks and optimizers, of which a run needs one each."""
 
-FORM = {
-    "run": {
-        **dict.fromkeys(("method", "task", "optimizer", "schedule"), str),
-        **dict.fromkeys(("steps", "seed", "span"), int),
-        "options": {"lr": float, str: object},
-        "clip_norm": (float, None),
-        "spike": float,
-    },
-    "steps": int,
-    "exploded": bool,
-    "train_loss": [float],
-    **dict.fromkeys(("validation_loss", "validation_accuracy"), (float, None)),
-    **dict.fromkeys(("largest_ratio", "saturated"), (float, None)),
-    "code": str,
-    "seconds": float,
-}
+FORM = {**RESULT, "code": str, "seconds": float}
 """What the file of a run holds."""
 
 
