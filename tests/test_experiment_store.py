@@ -39,6 +39,16 @@ def test_a_diverged_run_is_a_result(tmp_path: Path) -> None:
     assert (found.exploded, found.score, found.trained) == (True, float("inf"), False)
 
 
+def test_a_run_that_raises_is_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_run: Run) -> None:
+        raise ZeroDivisionError("no")
+
+    monkeypatch.setattr(store, "train", fails)
+    record = store.load(store.perform(tiny(), tmp_path))
+    assert record["error"] == "ZeroDivisionError: no"
+    assert store.result(record).score == float("inf")
+
+
 def test_what_a_run_shows_survives_its_file(tmp_path: Path) -> None:
     record = store.load(store.perform(tiny(), tmp_path))
     found = store.result(record)

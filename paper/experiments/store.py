@@ -26,16 +26,23 @@ KERNELS = ("torch_impl.fused.cpu", "torch_impl.fused.cpu_kernels")
 REGISTRIES = ("paper.tasks", "paper.optimizers", "torch_impl")
 """What knows of all tasks and optimizers, of which a run needs one each."""
 
-FORM = {**RESULT, "code": str, "seconds": float}
+FORM = {**RESULT, "error?": str, "code": str, "seconds": float}
 """What the file of a run holds."""
 
 
 def perform(run: Run, folder: Path) -> Path:
-    """Train unless it is done; return the file with the result."""
+    """Train unless it is done; return the file with the result.
+
+    A run that raises has exploded, and its record says with what "error".
+    """
     path = folder / f"{key(run)}.json"
     if not path.exists():
         started = time.process_time()
-        record = train(run).as_record()
+        try:
+            record = train(run).as_record()
+        except Exception as error:  # whatever an optimizer makes of its gradients is what it shows
+            record = Result(run, exploded=True).as_record()
+            record["error"] = f"{type(error).__name__}: {error}"
         record.update(code=code(run), seconds=round(time.process_time() - started, 3))
         write_atomically(path, line(record) + "\n")
     return path
@@ -55,7 +62,9 @@ def load(path: Path) -> dict[str, Any]:
 
 def result(record: dict[str, Any]) -> Result:
     """Return the result that a record holds."""
-    return Result.from_record({k: v for k, v in record.items() if k not in ("code", "seconds")})
+    return Result.from_record(
+        {k: v for k, v in record.items() if k not in ("error", "code", "seconds")}
+    )
 
 
 def line(record: dict[str, Any]) -> str:
