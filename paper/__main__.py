@@ -83,9 +83,11 @@ def _demo(out: Path) -> Any:
 
 
 def _experiment(file: str, profile: Profile, experiments: Path, out: Path) -> Any:
+    data = [*sorted(experiments.glob("*.jsonl")), *_sources()]
+
     @task(name=f"figure {file}", id=file)
     def draw_experiment(
-        runs: list[Path] = sorted(experiments.glob("*.jsonl")),  # noqa: B008 -- pytask reads it once
+        data: list[Path] = data,
         path: Annotated[Path, Product] = out / "figures" / file,
     ) -> None:
         experiment_figures.FIGURES[path.stem](read(profile, experiments), path)

@@ -1,6 +1,6 @@
 """The optimizers that runs name."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytorch_optimizer
@@ -25,7 +25,7 @@ def limited(inner: Factory) -> Factory:
     return make
 
 
-OPTIMIZERS: Mapping[str, Factory] = {
+OPTIMIZERS: dict[str, Factory] = {
     "SGD": torch.optim.SGD,
     "Adam": torch.optim.Adam,
     "AdamW": torch.optim.AdamW,

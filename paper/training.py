@@ -16,6 +16,9 @@ from torch_impl import Gravity, RelativisticAdam
 from .optimizers import OPTIMIZERS
 from .tasks import TASKS, Task
 
+APART = 2**32
+"""What is added to a seed for numbers that are not to be those that the task has drawn."""
+
 EXPLODED = 1e10
 """A run has exploded when its loss or gradient norm is not finite, or the norm is above this."""
 
@@ -184,7 +187,7 @@ def train(run: Run, *, measure: bool = False) -> Result:
 def _optimizer(run: Run, task: Task) -> Optimizer:
     options = dict(run.options)
     if OPTIMIZERS[run.optimizer] is Gravity:
-        options["generator"] = torch.Generator().manual_seed(run.seed)
+        options["generator"] = torch.Generator().manual_seed(run.seed + APART)
     with warnings.catch_warnings():
         # That a law is not monotone, or V₀ large, is what a run may be there to show.
         warnings.simplefilter("ignore", UserWarning)

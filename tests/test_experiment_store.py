@@ -146,8 +146,10 @@ def test_versions_of_what_runs_are_code(monkeypatch: pytest.MonkeyPatch) -> None
 
     store._code.cache_clear()
     monkeypatch.setattr("importlib.metadata.version", version)
+    store._version.cache_clear()
     assert store.code(of("AdaGC")) != before["AdaGC"]
     assert set(asked) == {"torch", "pytorch_optimizer"}
+    store._version.cache_clear()
 
 
 def test_every_run_that_can_be_named_has_code() -> None:

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,17 @@ from paper.experiments.design import (
     DECAYED_C,
     DEVELOPMENT,
     SHAPES,
-    SPIKE,
     SPIKED,
     Profile,
 )
 from paper.experiments.evidence import Evidence
-from paper.experiments.methods import ADAMW, CLIPPED, GRAVITY, limited
+from paper.experiments.methods import ADAMW, GRAVITY, limited
 from paper.experiments.plan import planned
 from paper.figures.experiments import FIGURES as DRAWN
 from paper.manuscript import answers
 from paper.questions import QUESTIONS, report
 from paper.questions.answer import number
-from paper.questions.limits import BACK
+from paper.questions.limits import steps_until_back
 from paper.questions.others import reversal
 from paper.questions.windows import EVERY_TASK, MARGIN
 from paper.tasks import TASKS
@@ -48,12 +48,16 @@ def record(run: Run, level: float) -> dict[str, Any]:
         result.validation_loss = score
         result.validation_accuracy = 1 - score
         if run.task in SPIKED:
-            result.train_loss = [1.0 + level] * (run.steps // run.span)
-        if run.spike != 1:
-            half = run.steps // 2 // run.span
-            lasting = half + round(level * (len(result.train_loss) - half))
-            result.train_loss[half:lasting] = [9.0] * (lasting - half)
+            result.train_loss = curve(run, lasting=level if run.spike != 1 else 0.0)
     return {**result.as_record(), "code": "0" * 12, "seconds": 1.0}
+
+
+def curve(run: Run, lasting: float) -> list[float]:
+    """Return a loss of 1 that is 9 for a share of what follows the spike."""
+    losses = [1.0] * (run.steps // run.span)
+    half = run.steps // 2 // run.span
+    until = half + round(lasting * (len(losses) - half))
+    return [9.0 if half <= i < until else loss for i, loss in enumerate(losses)]
 
 
 def noise(run: Run) -> float:
@@ -156,7 +160,7 @@ def test_the_setting_with_the_least_regret_is_chosen() -> None:
 def test_a_search_that_explodes_is_chosen_last() -> None:
     def level(run: Run) -> float:
         steady = run.options.get("relativistic_mode") == "global"
-        return 0.5 if steady or run.method == CLIPPED.name else math.inf
+        return 0.5 if steady or run.optimizer == "AdamW" else math.inf
 
     records = [record(run, level(run)) for run in PLAN["search"]]
     assert chosen(records)["decayed"].options["relativistic_mode"] == "global"
@@ -167,20 +171,44 @@ def test_spikes_are_told_by_how_long_they_last() -> None:
         return 0.0 if run.options.get("placement") == "gradient" else 0.5
 
     assert QUESTIONS["spikes"](evidence(level)).verdict == "gradients limited: faster"
-    assert "no placement" in QUESTIONS["spikes"](evidence(lambda _: 0.2)).verdict
-    assert BACK < 9.0 / 1.5
-    assert SPIKE > 1
+    other = QUESTIONS["spikes"](evidence(lambda run: 0.5 - level(run)))
+    assert other.verdict == "updates limited: faster"
+    assert QUESTIONS["spikes"](evidence(lambda _: 0.2)).verdict == "no difference shown"
+
+
+@pytest.mark.parametrize(
+    ("after", "steps"),
+    [
+        ([1.0] * 10, 0.0),
+        ([2.0, 1.0, *[1.0] * 8], 10.0),
+        ([1.0, 2.0, 2.0, 1.05, *[1.0] * 6], 20.0),
+        ([2.0] * 10, 50.0),
+        ([1.1] * 10, 0.0),
+        ([1.2] * 10, 50.0),
+    ],
+)
+def test_a_loss_is_back_where_it_is_near_again(after: list[float], steps: float) -> None:
+    """A hundred steps in spans of five; the spike is in the step after the fiftieth."""
+    run = replace(limited(1e-3).run("digits", 1e-3, 0, 100, "constant"), span=5)
+    plain, hit = Result(run, train_loss=[1.0] * 20), Result(run, train_loss=[*[1.0] * 10, *after])
+    assert steps_until_back(plain, hit) == steps
+
+
+def test_a_run_that_ends_is_not_back() -> None:
+    run = replace(limited(1e-3).run("digits", 1e-3, 0, 100, "constant"), span=5)
+    plain, hit = Result(run, train_loss=[1.0] * 20), Result(run, train_loss=[1.0] * 12)
+    assert steps_until_back(plain, hit) == 50.0
 
 
 def test_a_limit_transfers_if_its_best_does_not_move() -> None:
     def level(run: Run) -> float:
         c, width = run.options.get("speed_limit", 1.0), re.search(r"\d+$", run.task)
-        if run.options.get("speed_unit") != "norm":
-            return 0.1 if c in (1e-3, 1e-2) else 0.2
         small = width is not None and int(width[0]) < 100
-        return 0.1 if c == (0.03 if small else 1.0) else 0.2
+        best = {"norm": 0.03 if small else 0.3, "rms": 1e-3, "relative": 3e-4}
+        return 0.05 if c == best.get(str(run.options.get("speed_unit"))) else 0.2
 
-    assert QUESTIONS["widths"](evidence(level)).verdict == "transfers: rms, relative"
+    verdict = QUESTIONS["widths"](evidence(level)).verdict
+    assert verdict == "norm moves, rms transfers, relative at the end of the grid"
 
 
 def test_a_difference_between_laws_is_found() -> None:
@@ -218,8 +246,10 @@ def test_the_order_of_gradients_is_reversed_where_they_are_steep() -> None:
 
 def test_low_precision_is_compared_at_the_same_rates() -> None:
     def level(run: Run) -> float:
-        lost = run.task.endswith("bf16") and run.method == ADAMW.name and run.options["lr"] > 1e-2
-        return 0.9 if lost else 0.02
+        narrow = run.task.endswith("bf16") and run.options["lr"] > 1e-2
+        gained = run.task == "byte_gpt_small" and run.options["lr"] > 1e-2
+        lost = (narrow and run.task == "digits_bf16") or gained
+        return 0.9 if lost and run.method == ADAMW.name else 0.02
 
     assert QUESTIONS["precision"](evidence(level)).verdict == "fewer rates train with: AdamW"
     assert QUESTIONS["precision"](HELPED).verdict == "fewer rates train with: none"

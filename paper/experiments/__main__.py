@@ -5,6 +5,7 @@ experiment: the full profile to paper/results/experiments, the quick one to buil
 """
 
 import argparse
+import json
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,8 @@ from distributed import Client, LocalCluster
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from analysis import origin
+from analysis.files import write_atomically
 from paper.training import Run
 
 from . import graph, store
@@ -26,6 +29,7 @@ from .plan import confirming, cost, planned
 
 RESULTS = folder_of("full")
 FOLDER = store.ROOT / "build" / "experiments"
+PACKAGES = ("torch", "numpy", "numba", "pytorch-optimizer", "scikit-learn", "scikit-image")
 
 
 @contextmanager
@@ -116,7 +120,7 @@ def main(arguments: Sequence[str]) -> int:
         console.print(f"{restored} runs are known from {RESULTS.relative_to(store.ROOT)}")
     with cluster(given.cluster, given.workers) as client:
         for phase in (planned, partial(confirming, results=results)):
-            if phase is not planned and (given.keep or given.only not in ([], ["confirmation"])):
+            if phase is not planned and given.only and "confirmation" not in given.only:
                 continue
             chosen = {
                 name: runs
@@ -129,20 +133,41 @@ def main(arguments: Sequence[str]) -> int:
                 hours = cost(left, kept) / 3600
                 console.print(f"{name}: {len(runs)} runs, {len(left)} to do, {hours:.2f} CPU-hours")
             if given.keep:
-                keep(files, results)
+                keep(chosen, files, results)
                 continue
             with progress(profile.name, [f for found in files.values() for f in found], console):
                 well = build(chosen, folder, results, given.workers, dask=client is not None)
             if not well:
                 return 1
+    if profile.name == "full":
+        write_environment(results)
     return 0
 
 
-def keep(files: Mapping[str, Iterable[Path]], results: Path) -> None:
-    """Collect the records of the runs that have been made, by experiment."""
-    for name, paths in files.items():
-        if done := [store.load(path) for path in paths if path.exists()]:
-            store.write_collected(results / f"{name}.jsonl", done)
+def write_environment(results: Path) -> None:
+    """Write what the experiments were run on: environment.json."""
+    found = {
+        "processor": origin.processor(),
+        "versions": origin.versions(PACKAGES),
+        "commit": origin.commit(store.ROOT, store.OURS),
+        "day": origin.day(),
+    }
+    write_atomically(results / "environment.json", json.dumps(found, indent=1) + "\n")
+
+
+def keep(
+    experiments: Mapping[str, Sequence[Run]], files: Mapping[str, Sequence[Path]], results: Path
+) -> None:
+    """Collect the records of runs that have been made, beside those that were kept before."""
+    for name, runs in experiments.items():
+        path = results / f"{name}.jsonl"
+        told = {store.configuration(run) for run in runs}
+        before = store.read_collected(path) if path.exists() else []
+        records = {store.configuration(Run(**record["run"])): record for record in before}
+        made = [store.load(file) for file in files[name] if file.exists()]
+        records |= {store.configuration(Run(**record["run"])): record for record in made}
+        if kept := [record for key, record in records.items() if key in told]:
+            store.write_collected(path, kept)
 
 
 def _files(runs: Iterable[Run], folder: Path) -> list[Path]:

@@ -19,7 +19,9 @@ from .design import (
     SEVEN_RATES,
     Profile,
 )
-from .methods import CLIPPED, Method
+from .methods import CLIPPED, UNDECAYED, Method
+
+BASELINES = (CLIPPED.name, UNDECAYED.name)
 
 
 def confirmation(profile: Profile, searched: Iterable[Mapping[str, Any]]) -> Iterator[Run]:
@@ -33,8 +35,8 @@ def confirmation(profile: Profile, searched: Iterable[Mapping[str, Any]]) -> Ite
 def chosen(searched: Iterable[Mapping[str, Any]]) -> dict[str, Method]:
     """Return the setting with the least mean regret, with c "constant" and "decayed".
 
-    Against the median score of AdamW + clip_grad_norm_ at its best rate; the mean is over tasks and
-    learning rates, of medians over the seeds.
+    Against the median score of AdamW + clip_grad_norm_ at its best rate and decay; the mean is over
+    tasks and learning rates, of medians over the seeds.
     """
     scores: dict[tuple[str, str, float], list[float]] = {}
     methods: dict[str, Mapping[str, Any]] = {}
@@ -49,7 +51,7 @@ def chosen(searched: Iterable[Mapping[str, Any]]) -> dict[str, Method]:
     }
     best: dict[str, tuple[float, Method]] = {}
     for name, run in methods.items():
-        if name == CLIPPED.name:
+        if name in BASELINES:
             continue
         mean = statistics.fmean(_regrets(name, medians))
         kind = "decayed" if run["options"]["speed_follows_lr"] else "constant"
@@ -63,7 +65,7 @@ def _regrets(name: str, medians: Mapping[tuple[str, str, float], float]) -> list
     """Return a method's regrets, of every task and learning rate."""
     tuned: dict[str, float] = {}
     for (method, task, _), score in medians.items():
-        if method == CLIPPED.name:
+        if method in BASELINES:
             tuned[task] = min(score, tuned.get(task, math.inf))
     return [
         float(regret(score, tuned[task], TASKS[task].trivial))

@@ -19,6 +19,7 @@ from .methods import (
     GRAVITY,
     SPAM,
     STABLE,
+    UNDECAYED,
     VARIANTS,
     Method,
     Schedule,
@@ -90,34 +91,49 @@ FIVE_RATES = (1e-3, 3e-3, 1e-2, 0.1, 1.0)
 FOUR_RATES = (1e-3, 1e-2, 0.1, 1.0)
 
 WHOLE_FACTORIAL = ("digits", "digits_cnn")
-DEVELOPMENT = ("digits", "deep_tanh", "faces_cnn", "byte_lstm", "adding_100", "noisy_quadratic")
-CONFIRMATION = (
-    "published_regression",
+DEVELOPMENT = (
+    "digits",
     "digits_cnn",
-    "digits_bf16",
-    "adding_200",
-    "byte_gpt",
-    "post_ln_gpt",
+    "deep_tanh",
+    "published_regression",
+    "noisy_quadratic",
     "noisy_double_well",
-    "byte_gpt_bf16",
 )
+"""Tasks of the search."""
+
+CONFIRMATION = (
+    "faces_cnn",
+    "adding_100",
+    "adding_200",
+    "byte_lstm",
+    "byte_gpt",
+    "byte_gpt_small",
+    "byte_gpt_bf16",
+    "post_ln_gpt",
+)
+"""Tasks of the confirmation: none has the data of one that was searched on."""
+
+TWINS = {"digits": "digits_bf16", "byte_gpt_small": "byte_gpt_bf16"}
+"""Tasks in binary32, and the same under bfloat16 autocast."""
+
 COSTLY = (
     "digits_bf16",
     "adding_100",
     "adding_200",
     "byte_lstm",
     "byte_gpt",
-    "post_ln_gpt",
+    "byte_gpt_small",
     "byte_gpt_bf16",
+    "post_ln_gpt",
 )
 """Tasks with five learning rates instead of seven."""
 
 WIDTHS = ("digits_width_32", "digits_width_64", "digits", "digits_width_256", "digits_width_512")
 
 LIMITS: Mapping[str, Sequence[float]] = {
-    "norm": (0.03, 0.1, 0.3, 1.0),
-    "rms": (3e-4, 1e-3, 3e-3, 1e-2),
-    "relative": (3e-3, 1e-2, 3e-2, 0.1),
+    "norm": (0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
+    "rms": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+    "relative": (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1),
 }
 """Speed limits that are tried, by unit."""
 
@@ -139,8 +155,8 @@ SPIKE_METHODS = (
     STABLE,
     ADAGC,
     SPAM,
-    limited(1e-3),
-    limited(1e-2, placement="gradient", mode="per_component"),
+    *(limited(1e-3, mode=mode) for mode in ("per_param", "per_component")),
+    *(limited(1e-2, placement="gradient", mode=mode) for mode in ("per_param", "per_component")),
 )
 
 TRANSFER_RATE = 0.1
@@ -160,7 +176,7 @@ MODE_RATES = (1e-2, 0.1)
 CONSTANT_C, DECAYED_C = limited(1e-3), limited(3e-3, decayed=True)
 """The two settings of earlier, smaller studies; the search may prefer others."""
 
-MAIN = (ADAMW, CLIPPED, STABLE, CONSTANT_C, DECAYED_C, GRAVITY)
+MAIN = (ADAMW, CLIPPED, UNDECAYED, STABLE, CONSTANT_C, DECAYED_C, GRAVITY)
 """The methods that every task is given."""
 
 
@@ -173,7 +189,7 @@ def factorial(profile: Profile) -> Iterator[Run]:
 
 def windows(profile: Profile) -> Iterator[Run]:
     """Yield the main methods on every task, with cosine."""
-    for task in (*DEVELOPMENT, *CONFIRMATION):
+    for task in (*DEVELOPMENT, *CONFIRMATION, TWINS["digits"]):
         rates = FIVE_RATES if task in COSTLY else SEVEN_RATES
         yield from profile.cells([task], MAIN, rates, "cosine", SEEDS)
 
@@ -185,7 +201,8 @@ def search(profile: Profile) -> Iterator[Run]:
             for decayed in (False, True):
                 method = limited(c, unit=unit, mode=mode, decayed=decayed)
                 yield from profile.cells(DEVELOPMENT, [method], FOUR_RATES, "cosine", SEARCH_SEEDS)
-    yield from profile.cells(DEVELOPMENT, [CLIPPED], SEVEN_RATES, "cosine", SEARCH_SEEDS)
+    baselines = (CLIPPED, UNDECAYED)
+    yield from profile.cells(DEVELOPMENT, baselines, SEVEN_RATES, "cosine", SEARCH_SEEDS)
 
 
 def maps(profile: Profile) -> Iterator[Run]:

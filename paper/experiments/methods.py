@@ -97,6 +97,9 @@ _USUAL = {"law": "smooth_sqrt", "mode": "per_param", "placement": "update"}
 
 ADAMW = Method("AdamW", "AdamW")
 CLIPPED = Method("AdamW + clip_grad_norm_", "AdamW", clip_norm=1.0)
+UNDECAYED = Method(
+    "AdamW + clip_grad_norm_, no decay", "AdamW", {"weight_decay": 0.0}, clip_norm=1.0
+)
 STABLE = Method("StableAdamW", "StableAdamW")
 SPAM = Method("SPAM", "SPAM")
 ADAGC = Method("AdaGC", "AdaGC")

@@ -31,9 +31,14 @@ def planned(profile: Profile) -> dict[str, list[Run]]:
 
 
 def confirming(profile: Profile, results: Path) -> dict[str, list[Run]]:
-    """Return the runs that confirm what the search has found, which must be there."""
-    known = {store.configuration(run) for runs in planned(profile).values() for run in runs}
-    searched = store.read_collected(results / "search.jsonl")
+    """Return the runs that confirm what the search has found; none until all of it is there."""
+    plan = planned(profile)
+    known = {store.configuration(run) for runs in plan.values() for run in runs}
+    path = results / "search.jsonl"
+    searched = store.read_collected(path) if path.exists() else []
+    found = {store.configuration(Run(**record["run"])) for record in searched}
+    if any(store.configuration(run) not in found for run in plan["search"]):
+        return {}
     return {"confirmation": unique(confirmation(profile, searched), known)}
 
 

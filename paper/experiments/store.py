@@ -8,8 +8,9 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,32 +94,51 @@ def configuration(run: Run) -> str:
 def code(run: Run) -> str:
     """Return a digest of what a run executes, but for comments and docstrings.
 
-    The training loop, the task's module and the optimizer's with all of ours that they import, its
-    kernels if it is fused, and the versions of torch and, for an optimizer of another package, of
-    that.
+    The training loop, the task's module and arguments, and the optimizer's module, with its kernels
+    if it is fused, each with all of ours that they import; and the versions of the packages that
+    any of these import.
     """
-    make = _function(TASKS[run.task].make)
+    make = TASKS[run.task].make
+    inner = make.func if isinstance(make, functools.partial) else make
+    told = sorted(make.keywords.items()) if isinstance(make, functools.partial) else []
     kernels = KERNELS if run.options.get("fused") else ()
-    return _code(make.__module__, OPTIMIZERS[run.optimizer].__module__, kernels)
+    return _code(inner.__module__, repr(told), OPTIMIZERS[run.optimizer].__module__, kernels)
 
 
 @functools.cache
-def _code(task: str, optimizer: str, kernels: tuple[str, ...]) -> str:
-    versions = [f"torch {importlib.metadata.version('torch').partition('+')[0]}"]
-    package = optimizer.partition(".")[0]
+def _code(task: str, arguments: str, optimizer: str, kernels: tuple[str, ...]) -> str:
     modules = _imported(["paper.training", task], skipped=REGISTRIES)
+    package = optimizer.partition(".")[0]
     if package in OURS:
         modules |= _imported([optimizer, *kernels])
-    elif package != "torch":
-        versions.append(f"{package} {importlib.metadata.version(package)}")
-    digest = hashlib.sha256("\n".join(versions).encode())
+    packages = {package, *(name for path in modules for name in _packages(path))} - {*OURS}
+    told = [arguments, *(f"{name} {_version(name)}" for name in sorted(packages))]
+    digest = hashlib.sha256("\n".join(told).encode())
     for path in sorted(modules):
         digest.update(_meaning(path).encode())
     return digest.hexdigest()[:12]
 
 
-def _function(make: Callable[..., Any]) -> Callable[..., Any]:
-    return make.func if isinstance(make, functools.partial) else make
+@functools.cache
+def _version(package: str) -> str:
+    """Return the version of an installed package, without that of its build."""
+    (distribution, *_) = _distributions()[package]
+    return importlib.metadata.version(distribution).partition("+")[0]
+
+
+_distributions = functools.cache(importlib.metadata.packages_distributions)
+
+
+@functools.cache
+def _packages(path: Path) -> set[str]:
+    """Return the packages of others that a file imports at its top level."""
+    names = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add((node.module or "").partition(".")[0])
+    return names - sys.stdlib_module_names
 
 
 def _imported(roots: Iterable[str], skipped: Iterable[str] = ()) -> set[Path]:

@@ -26,12 +26,12 @@ from paper.questions.limits import spiked_pairs
 from paper.questions.windows import (
     EVERY_TASK,
     MARGIN,
+    baseline_of,
     map_of,
     median_regret,
     methods_of,
     of_main,
     rates_of,
-    tuned,
 )
 from paper.tasks import TASKS
 
@@ -103,7 +103,7 @@ def draw_preset(evidence: Evidence, path: Path) -> None:
         figure, panels = plt.subplots(1, 2, figsize=(8.5, 3.4), sharey=True)
         for axes, method in zip(panels, (CLIPPED, chosen), strict=True):
             for i, task in enumerate(EVERY_TASK):
-                baseline = tuned(of_main(evidence, task, CLIPPED))
+                baseline = baseline_of(evidence, task)
                 scores = of_main(evidence, task, method)
                 medians = [median_regret(task, row, baseline) for row in scores]
                 half = "" if task in DEVELOPMENT else " *"

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from paper.experiments.design import NINE_RATES, SEEDS, WHOLE_FACTORIAL
+from paper.experiments.design import NINE_RATES, SEEDS, TWINS, WHOLE_FACTORIAL
 from paper.experiments.evidence import Evidence
 from paper.experiments.methods import CLIPPED, GRAVITIES, GRAVITY
 from paper.statistics import mean_interval, window
@@ -14,17 +14,14 @@ from paper.tasks import TASKS
 from reference import zeta
 
 from .answer import Answer, interval, number, share
-from .windows import EVERY_TASK, median_regret, methods_of, of_main, rates_of, tuned
-
-PRECISIONS = {"digits": "digits_bf16", "byte_gpt": "byte_gpt_bf16"}
-"""Tasks in binary32, and the same in bfloat16."""
+from .windows import EVERY_TASK, baseline_of, median_regret, methods_of, of_main, rates_of, tuned
 
 
 def gravity(evidence: Evidence) -> Answer:
     """Answer question 8: where Gravity works, and what m and V₀ do."""
     regrets, reached = [], 0
     for task in EVERY_TASK:
-        scores, baseline = of_main(evidence, task, GRAVITY), tuned(of_main(evidence, task, CLIPPED))
+        scores, baseline = of_main(evidence, task, GRAVITY), baseline_of(evidence, task)
         regrets.append(median_regret(task, tuned(scores), baseline))
         reached += bool(np.median(tuned(scores)) <= TASKS[task].goal)
     rows = [["task", "method", "rates that train", "best score", "rank correlation of |ζ| and |g|"]]
@@ -95,7 +92,7 @@ def precision(evidence: Evidence) -> Answer:
         ["task", "method", "rates that train: binary32", "bfloat16", "best: binary32", "bfloat16"]
     ]
     lost: dict[str, int] = dict.fromkeys(methods_of(evidence), 0)
-    for task, narrow in PRECISIONS.items():
+    for task, narrow in TWINS.items():
         for name, method in methods_of(evidence).items():
             cells = []
             counts, bests = [], []
@@ -105,7 +102,7 @@ def precision(evidence: Evidence) -> Answer:
                 counts.append(int(trained.sum()))
                 cells.append(share(counts[-1], len(trained)))
                 bests.append(number(float(np.median(tuned(scores))), 3))
-            lost[name] += counts[0] - counts[1]
+            lost[name] += max(0, counts[0] - counts[1])
             rows.append([task, name, *cells, *bests])
     fewer = [name for name, count in lost.items() if count > 0]
     return Answer(

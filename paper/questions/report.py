@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import platform
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -10,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from analysis.files import write_atomically
-from paper.experiments.design import CONSTANT_C, PROFILES, SEEDS
+from analysis.forms import read_json
+from paper.experiments.design import CONSTANT_C, PROFILES, SEEDS, Profile
 from paper.experiments.evidence import Evidence, folder_of, read
 from paper.experiments.methods import ADAMW
 from paper.manuscript.answers import ABSTRACT_NOT_YET
@@ -81,27 +80,43 @@ def verdict(evidence: Evidence, tasks: Sequence[str]) -> dict[str, str]:
     }
 
 
-def environment(evidence: Evidence, answered: int) -> str:
+ENVIRONMENT = {"versions": {str: str}, **dict.fromkeys(("processor", "commit", "day"), str)}
+"""What environment.json holds: what the experiments were run on."""
+
+
+def environment(evidence: Evidence, answered: int, machine: Mapping[str, Any] | None) -> str:
     """Say what was run, and on what."""
-    version = torch.__version__.partition("+")[0]
+    ran = (
+        f"{answered} of {len(QUESTIONS)} questions are answered; {evidence.runs:,} runs, "
+        f"{len(SEEDS)} seeds a cell (3 in the search, 10 for the shape of the law), "
+        f"{evidence.hours:.1f} CPU-hours, {evidence.exploded:,} runs exploded"
+    )
+    if machine is None:
+        return f"{ran}."
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     return (
-        f"{answered} of {len(QUESTIONS)} questions are answered; {evidence.runs:,} runs on "
-        f"{len(EVERY_TASK)} tasks, {len(SEEDS)} seeds a cell (3 in the search, 10 for the shape of "
-        f"the law), {evidence.hours:.1f} CPU-hours, {evidence.exploded:,} runs exploded; "
-        f"{platform.machine()}, one thread a run, Python {platform.python_version()}, "
-        f"torch {version}."
+        f"{ran}; one thread a run on {machine['processor']}, {versions}, at commit "
+        f"{machine['commit']}, {machine['day']}."
     )
 
 
-def report(evidence: Evidence) -> dict[str, Any]:
-    """Return what answers.json holds: the questions whose runs are all there."""
+def report(evidence: Evidence, machine: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return what answers.json holds: the questions whose runs are all there.
+
+    Parameters
+    ----------
+    evidence
+        The runs.
+    machine
+        What environment.json holds, None where there is none.
+    """
     found = {name: answer for name in QUESTIONS if (answer := _answered(name, evidence))}
     claims = {}
     for key, tasks in ASKED.items():
         with suppress(LookupError):
             claims[key] = verdict(evidence, tasks)
     return {
-        "environment": environment(evidence, len(found)),
+        "environment": environment(evidence, len(found), machine),
         "abstract": _abstract(evidence, found),
         "questions": {name: _entry(name, answer) for name, answer in found.items()},
         "claims": claims,
@@ -168,7 +183,14 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--profile", choices=PROFILES, default="full")
     profile: str = parser.parse_args(arguments).profile
     folder = folder_of(profile)
-    write(folder / "answers.json", report(read(PROFILES[profile], folder)))
+    write(folder / "answers.json", made(PROFILES[profile], folder))
+
+
+def made(profile: Profile, folder: Path) -> dict[str, Any]:
+    """Return the report of the records in a folder."""
+    file = folder / "environment.json"
+    machine = read_json(file, ENVIRONMENT) if file.exists() else None
+    return report(read(profile, folder), machine)
 
 
 if __name__ == "__main__":

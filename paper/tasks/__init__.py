@@ -12,12 +12,14 @@ is 1; its goal is to explain three tenths of the variance.
 
 from functools import partial
 
+import torch
+
 from .images import deep_tanh, digits, digits_bf16, digits_cnn, faces_cnn
 from .landscapes import noisy_double_well, noisy_quadratic
 from .regression import published_regression
 from .sequences import adding
 from .task import Problem, Task
-from .text import byte_gpt, byte_gpt_bf16, byte_lstm, post_ln_gpt
+from .text import byte_gpt, byte_gpt_small, byte_lstm, post_ln_gpt
 
 BYTES = 3.15
 """Cross-entropy of the validation text under the frequencies of the bytes."""
@@ -51,7 +53,14 @@ TASKS: dict[str, Problem] = {
     ),
     "byte_lstm": Problem(byte_lstm, steps=300, score="loss", goal=2.0, trivial=BYTES),
     "byte_gpt": Problem(byte_gpt, steps=300, score="loss", goal=2.52, trivial=BYTES),
-    "byte_gpt_bf16": Problem(byte_gpt_bf16, steps=200, score="loss", goal=2.64, trivial=BYTES),
+    "byte_gpt_small": Problem(byte_gpt_small, steps=200, score="loss", goal=2.64, trivial=BYTES),
+    "byte_gpt_bf16": Problem(
+        partial(byte_gpt_small, autocast=torch.bfloat16),
+        steps=200,
+        score="loss",
+        goal=2.64,
+        trivial=BYTES,
+    ),
     "post_ln_gpt": Problem(post_ln_gpt, steps=300, score="loss", goal=2.73, trivial=BYTES),
     "noisy_quadratic": Problem(noisy_quadratic, steps=300, score="loss", goal=0.41, trivial=3.68),
     "noisy_double_well": Problem(

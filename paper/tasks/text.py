@@ -63,15 +63,16 @@ def byte_gpt(seed: int) -> Task:
     return Task(model, train, validation, _cross_entropy, 4)
 
 
-def byte_gpt_bf16(seed: int) -> Task:
-    """Return the text with a forward pass in bfloat16: 2 layers of width 32, 4 windows a batch.
+def byte_gpt_small(seed: int, autocast: torch.dtype | None = None) -> Task:
+    """Return the text with 2 layers of width 32, 4 windows a batch.
 
-    It is smaller than `byte_gpt` because processors without instructions for bfloat16 emulate them.
+    It is what low precision is tried on, smaller than `byte_gpt` because processors without
+    instructions for bfloat16 emulate them.
     """
     generator = torch.Generator().manual_seed(seed)
     train, validation = _windows(generator)
     model = Gpt(VOCABULARY, WINDOW, 32, 2, 2, pre_norm=True, generator=generator)
-    return Task(model, train, validation, _cross_entropy, 4, torch.bfloat16)
+    return Task(model, train, validation, _cross_entropy, 4, autocast)
 
 
 def post_ln_gpt(seed: int) -> Task:

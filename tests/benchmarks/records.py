@@ -1,20 +1,17 @@
 """What was measured, and on what: a file per benchmark, and in the end one of them all."""
 
-import datetime
 import hashlib
-import importlib.metadata
 import json
-import os
 import platform
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from analysis import origin
 from analysis.files import write_atomically
 from analysis.forms import read_json
 
@@ -99,44 +96,16 @@ def fingerprint() -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that take part."""
-    installed = {dist.name.lower().replace("_", "-") for dist in importlib.metadata.distributions()}
-    return {"python": platform.python_version()} | {
-        name: importlib.metadata.version(name) for name in PACKAGES if name in installed
-    }
+    return origin.versions(PACKAGES)
 
 
 def environment(device: str) -> dict[str, Any]:
     """Return hardware, versions, commit and day."""
     return {
-        "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "processor": origin.processor(),
         "gpu": torch.cuda.get_device_name() if device == "cuda" else None,
         "threads": torch.get_num_threads(),
         "versions": versions(),
-        "commit": _commit(),
-        "day": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "commit": origin.commit(ROOT, ("torch_impl", "tests/benchmarks")),
+        "day": origin.day(),
     }
-
-
-def _processor() -> str:
-    """Return the processor's name."""
-    file = Path("/proc/cpuinfo")
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
-    found = re.search(r"model name\s*: (.*)", text)
-    return f"{found[1] if found else platform.processor()} ({platform.machine()})"
-
-
-def _commit() -> str:
-    """Return the commit of the tree, "with changes" where its sources differ from it."""
-    git = shutil.which("git")
-    if git is None or not (ROOT / ".git").exists():
-        return "unknown"
-
-    def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [git, *arguments], cwd=ROOT, check=False, capture_output=True, text=True
-        )
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    commit = run("rev-parse", "--short=12", "HEAD") or "unknown"
-    changes = run("status", "--porcelain", "--", "torch_impl", "tests/benchmarks")
-    return f"{commit} with changes" if changes else commit
