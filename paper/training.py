@@ -16,8 +16,9 @@ from torch_impl import Gravity, RelativisticAdam
 from .optimizers import OPTIMIZERS
 from .tasks import TASKS, Task
 
-APART = 2**32
-"""What is added to a seed for numbers that are not to be those that the task has drawn."""
+APART = 2**31
+"""What is added to a seed for numbers that are not to be those that the task has drawn; torch's
+generator reads 32 bits of it."""
 
 EXPLODED = 1e10
 """A run has exploded when its loss or gradient norm is not finite, or the norm is above this."""

@@ -16,6 +16,7 @@ from paper.experiments.design import (
     PROFILES,
     SEARCH_SEEDS,
     SEEDS,
+    WHOLE,
     WHOLE_FACTORIAL,
     WIDTHS,
 )
@@ -43,7 +44,7 @@ def test_every_task_and_optimizer_is_used() -> None:
 
 def test_the_tasks_are_halved() -> None:
     assert not set(DEVELOPMENT) & set(CONFIRMATION)
-    assert {*DEVELOPMENT, *CONFIRMATION, *WIDTHS} == set(TASKS)
+    assert {*WHOLE, *WIDTHS} == set(TASKS)
 
 
 def test_names_of_methods_are_theirs_alone() -> None:
@@ -64,7 +65,7 @@ def test_the_factorial_is_whole(task: str) -> None:
 
 
 def test_every_task_is_given_the_main_methods_over_three_decades() -> None:
-    for task in (*DEVELOPMENT, *CONFIRMATION):
+    for task in WHOLE:
         runs = [run for run in EXPERIMENTS["windows"](FULL) if run.task == task]
         rates = sorted({run.options["lr"] for run in runs})
         assert (rates[0], rates[-1]) == (1e-3, 1.0)

@@ -11,12 +11,11 @@ from paper.training import Run
 
 from . import store
 from .design import (
-    CONFIRMATION,
     COSTLY,
-    DEVELOPMENT,
     FIVE_RATES,
     SEEDS,
     SEVEN_RATES,
+    WHOLE,
     Profile,
 )
 from .methods import CLIPPED, UNDECAYED, Method
@@ -27,7 +26,7 @@ BASELINES = (CLIPPED.name, UNDECAYED.name)
 def confirmation(profile: Profile, searched: Iterable[Mapping[str, Any]]) -> Iterator[Run]:
     """Yield the chosen settings, one with c constant and one with c decayed, on every task."""
     for method in chosen(searched).values():
-        for task in (*DEVELOPMENT, *CONFIRMATION):
+        for task in WHOLE:
             rates = FIVE_RATES if task in COSTLY else SEVEN_RATES
             yield from profile.cells([task], [method], rates, "cosine", SEEDS)
 

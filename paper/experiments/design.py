@@ -116,6 +116,9 @@ CONFIRMATION = (
 TWINS = {"digits": "digits_bf16", "byte_gpt_small": "byte_gpt_bf16"}
 """Tasks in binary32, and the same under bfloat16 autocast."""
 
+WHOLE = (*DEVELOPMENT, *CONFIRMATION, TWINS["digits"])
+"""Tasks that the main methods and the chosen ones are run on."""
+
 COSTLY = (
     "digits_bf16",
     "adding_100",
@@ -189,7 +192,7 @@ def factorial(profile: Profile) -> Iterator[Run]:
 
 def windows(profile: Profile) -> Iterator[Run]:
     """Yield the main methods on every task, with cosine."""
-    for task in (*DEVELOPMENT, *CONFIRMATION, TWINS["digits"]):
+    for task in WHOLE:
         rates = FIVE_RATES if task in COSTLY else SEVEN_RATES
         yield from profile.cells([task], MAIN, rates, "cosine", SEEDS)
 
