@@ -17,7 +17,7 @@ SHAPES = {
     "faces_cnn": ([120, 1, 25, 25], [80, 1, 25, 25], [2]),
     **dict.fromkeys(("noisy_quadratic", "noisy_double_well"), ([1024, 64], [1, 64], [])),
     **dict.fromkeys(
-        ("byte_lstm", "byte_gpt", "byte_gpt_bf16", "post_ln_gpt"),
+        ("byte_lstm", "byte_gpt", "byte_gpt_small", "byte_gpt_bf16", "post_ln_gpt"),
         ([3091, 64], [128, 64], [64, 128]),
     ),
 }
