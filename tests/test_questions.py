@@ -198,6 +198,8 @@ def test_a_run_that_ends_is_not_back() -> None:
     run = replace(limited(1e-3).run("digits", 1e-3, 0, 100, "constant"), span=5)
     plain, hit = Result(run, train_loss=[1.0] * 20), Result(run, train_loss=[1.0] * 12)
     assert steps_until_back(plain, hit) == 50.0
+    assert steps_until_back(Result(run), Result(run)) == 0.0  # neither was disturbed by the spike
+    assert steps_until_back(Result(run), hit) == 50.0
 
 
 def test_a_limit_transfers_if_its_best_does_not_move() -> None:

@@ -108,7 +108,7 @@ def steps_until_back(plain: Result, hit: Result) -> float:
     0 if it is never away; those that are left if it is not back.
     """
     spike, span = hit.run.steps // 2, hit.run.span
-    near = NEAR * plain.train_loss[0]
+    near = NEAR * next(iter(plain.train_loss), 0.0)
     pairs = list(itertools.zip_longest(plain.train_loss, hit.train_loss))[spike // span :]
     away = [
         before is None or after is None or after > max(BACK * before, before + near)
