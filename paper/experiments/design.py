@@ -1,6 +1,6 @@
 """What is run: every experiment as a list of runs, in two sizes.
 
-Seeds, grids and tasks are fixed here, before any run; what a run is judged by is in `paper.tasks`,
+Seeds, grids and tasks are fixed here; what a run is judged by is in `paper.tasks`,
 and what follows from all of them in `paper.experiments.questions`.
 """
 

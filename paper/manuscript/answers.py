@@ -45,7 +45,7 @@ FORM = {
 
 "environment" says what was run, on what and for how long; "abstract" is the abstract's sentence on
 the experiments. Of each question whose runs are all there is what was "asked", the "statistic" that
-was fixed before the runs, the "verdict" in a few words, the numbers behind it as "answer", a
+decides it, the "verdict" in a few words, the numbers behind it as "answer", a
 "table", head first, and a "figure" in the folder of the paper's figures with its "caption".
 "claims" has a verdict for each published sentence that only experiments can decide, by its id in
 claims.toml.

@@ -16,7 +16,7 @@ class Answer:
     question
         What is asked.
     statistic
-        What is measured, and when the answer is yes; fixed before the runs.
+        What is measured, and when the answer is yes.
     verdict
         The answer in a few words.
     finding
