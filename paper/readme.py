@@ -87,7 +87,7 @@ TEXTS: Mapping[str, Callable[[], dict[str, str]]] = {
     "tests/benchmarks/README.md": lambda: bench.blocks(RESULTS),
     "proofs/README.md": lists,
     "docs/checks.md": lambda: scores.blocks(RESULTS),
-    "docs/experiments.md": experiments.blocks,
+    "docs/experiments.md": lambda: experiments.blocks(EXPERIMENTS),
     "docs/faults.md": lambda: faults.blocks(RESULTS),
     "docs/fuzz.md": fuzzing,
     "docs/mutants.md": mutation,

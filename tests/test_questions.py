@@ -15,11 +15,13 @@ from paper.experiments.design import (
     CONFIRMATION,
     DECAYED_C,
     DEVELOPMENT,
+    EVERY_METHOD,
+    PROFILES,
     SHAPES,
     SPIKED,
     Profile,
 )
-from paper.experiments.evidence import Evidence
+from paper.experiments.evidence import Evidence, folder_of
 from paper.experiments.methods import ADAMW, GRAVITY, limited
 from paper.experiments.plan import planned
 from paper.figures.experiments import FIGURES as DRAWN
@@ -96,6 +98,7 @@ def nothing_helps(run: Run) -> float:
     return 0.02 if run.options["lr"] <= 1e-2 else 1.0
 
 
+NAMES = [method.name for method in EVERY_METHOD]
 HELPED, NOT_HELPED = evidence(limited_helps), evidence(nothing_helps)
 
 
@@ -121,6 +124,15 @@ def test_the_best_is_compared_at_equal_budgets() -> None:
     assert "no difference" in QUESTIONS["tuned"](NOT_HELPED).verdict
     assert QUESTIONS["tuned"](evidence(worse)).verdict.endswith("worse")
     assert QUESTIONS["tuned"](evidence(lambda run: 0.4 - worse(run))).verdict.endswith("better")
+
+
+def test_every_method_is_shown_with_its_failures() -> None:
+    head, *rows = QUESTIONS["tuned"](HELPED).tables["factorial"]
+    assert [row[0] for row in rows] == NAMES
+    assert len(head) == 7
+    adamw, limited_one = (rows[NAMES.index(each.name)] for each in (ADAMW, limited(1e-3)))
+    assert adamw[2:4] == ["4 of 9", "15 of 27"]
+    assert limited_one[2:4] == ["9 of 9", "0 of 27"]
 
 
 def test_a_setting_that_fails_on_two_tasks_is_not_confirmed() -> None:
@@ -285,6 +297,11 @@ def test_the_report_has_the_form_that_the_texts_take(tmp_path: Path) -> None:
     assert all(len(row) == len(rows[0]) for row in rows)
     for entry in found["questions"].values():
         assert len({len(row) for row in entry["table"]}) == 1
+
+
+def test_what_is_committed_follows_from_the_committed_records() -> None:
+    folder = folder_of("full")
+    assert answers.read(folder) == report.made(PROFILES["full"], folder)
 
 
 def test_every_figure_of_a_question_is_drawn(tmp_path: Path) -> None:

@@ -179,15 +179,21 @@ MODE_RATES = (1e-2, 0.1)
 CONSTANT_C, DECAYED_C = limited(1e-3), limited(3e-3, decayed=True)
 """The two settings of earlier, smaller studies; the search may prefer others."""
 
+EVERY_METHOD = (
+    *BASELINES,
+    *VARIANTS,
+    on_another(BASELINES[0], 1e-3),
+    on_another(ADAMW, 1e-3),
+)
+"""The methods of the whole factorial."""
+
 MAIN = (ADAMW, CLIPPED, UNDECAYED, STABLE, CONSTANT_C, DECAYED_C, GRAVITY)
 """The methods that every task is given."""
 
 
 def factorial(profile: Profile) -> Iterator[Run]:
     """Yield every method at nine constant learning rates, on two tasks."""
-    others = (on_another(BASELINES[0], 1e-3), on_another(ADAMW, 1e-3))
-    methods = (*BASELINES, *VARIANTS, *others)
-    return profile.cells(WHOLE_FACTORIAL, methods, NINE_RATES, "constant", SEEDS)
+    return profile.cells(WHOLE_FACTORIAL, EVERY_METHOD, NINE_RATES, "constant", SEEDS)
 
 
 def windows(profile: Profile) -> Iterator[Run]:

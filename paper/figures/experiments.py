@@ -8,20 +8,25 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
+from numpy.typing import NDArray
 
 from paper.experiments.design import (
     DEVELOPMENT,
+    EVERY_METHOD,
     LIMITS,
     MAP_LIMITS,
     MAPPED,
+    NINE_RATES,
     SEEDS,
     SPIKE_METHODS,
     SPIKED,
     TRANSFER_RATE,
+    WHOLE_FACTORIAL,
     WIDTHS,
 )
-from paper.experiments.evidence import Evidence
+from paper.experiments.evidence import Evidence, Scores
 from paper.experiments.methods import CLIPPED, limited
+from paper.questions.factorial import explosions, of_every
 from paper.questions.limits import spiked_pairs
 from paper.questions.windows import (
     EVERY_TASK,
@@ -118,6 +123,40 @@ def draw_preset(evidence: Evidence, path: Path) -> None:
         save(figure, path)
 
 
+def draw_factorial(evidence: Evidence, path: Path) -> None:
+    """Draw the score of every method at every learning rate, a panel for each task."""
+    rates = evidence.profile.few(NINE_RATES)
+    names = [method.name for method in EVERY_METHOD]
+    with plt.style.context(STYLE):
+        figure, panels = plt.subplots(
+            1, len(WHOLE_FACTORIAL), figsize=(8.5, 0.6 + 0.165 * len(names)), sharey=True
+        )
+        for axes, task in zip(panels, WHOLE_FACTORIAL, strict=True):
+            medians = [np.median(of_every(evidence, task, each), axis=1) for each in EVERY_METHOD]
+            exploded = [explosions(evidence, task, each) for each in EVERY_METHOD]
+            _cells(axes, np.array(medians), task, np.array(exploded))
+            axes.set_xticks(range(len(rates)), [f"{lr:g}" for lr in rates], fontsize=6)
+            axes.set_yticks(range(len(names)), names, fontsize=6)
+            axes.invert_yaxis()
+            axes.set_title(task.replace("_", " "), fontsize=9)
+            axes.set_xlabel("learning rate")
+        save(figure, path)
+
+
+def _cells(axes: Axes, scores: Scores, task: str, exploded: NDArray[np.int64]) -> None:
+    """Draw scores of shape (rows, columns), lighter where more is learned."""
+    learned = 1 - scores / TASKS[task].trivial
+    axes.imshow(learned, origin="lower", aspect="auto", cmap="cividis", vmin=0, vmax=1)
+    for (y, x), value in np.ndenumerate(scores):
+        score = "" if value >= TASKS[task].trivial else f"{value:.2g}"
+        missed = "" if value <= TASKS[task].goal else "✕"
+        count = f"({exploded[y, x]})" if exploded[y, x] else ""
+        text = " ".join(filter(None, (score, missed, count)))
+        color = "w" if learned[y, x] < 0.6 else "k"  # noqa: PLR2004
+        axes.text(x, y, text, ha="center", va="center", fontsize=5.5, color=color)
+    axes.grid(visible=False)
+
+
 def draw_maps(evidence: Evidence, path: Path) -> None:
     """Draw which learning rates and speed limits train, both constant and both decayed."""
     limits = evidence.profile.few(MAP_LIMITS)
@@ -128,17 +167,9 @@ def draw_maps(evidence: Evidence, path: Path) -> None:
             for row, kind in enumerate(("constant", "decayed")):
                 axes = grid[row, column]
                 scores = np.median(map_of(evidence, task, kind), axis=2)
-                learned = 1 - scores.T / TASKS[task].trivial
-                axes.imshow(learned, origin="lower", aspect="auto", cmap="cividis", vmin=0, vmax=1)
-                for (y, x), value in np.ndenumerate(scores.T):
-                    dark = learned[y, x] < 0.6  # noqa: PLR2004
-                    text = f"{value:.2g}" + ("" if value <= TASKS[task].goal else " ✕")
-                    axes.text(
-                        x, y, text, ha="center", va="center", fontsize=6, color="w" if dark else "k"
-                    )
+                _cells(axes, scores.T, task, np.zeros_like(scores.T, dtype=np.int64))
                 axes.set_xticks(range(len(rates)), [f"{lr:g}" for lr in rates], fontsize=7)
                 axes.set_yticks(range(len(limits)), [f"{c:g}" for c in limits], fontsize=7)
-                axes.grid(visible=False)
                 axes.set_title(f"{task.replace('_', ' ')}, c and lr {kind}", fontsize=9)
         for axes in grid[-1]:
             axes.set_xlabel("learning rate")
@@ -200,6 +231,7 @@ def draw_widths(evidence: Evidence, path: Path) -> None:
 FIGURES: Mapping[str, Callable[[Evidence, Path], None]] = {
     "windows": draw_windows,
     "preset": draw_preset,
+    "factorial": draw_factorial,
     "maps": draw_maps,
     "spikes": draw_spikes,
     "widths": draw_widths,

@@ -39,6 +39,7 @@ FORM = {
         }
         for key in QUESTIONS
     },
+    "factorial?": [[str]],
     "claims": {str: {"verdict": str, "because": str}},
 }
 """What answers.json holds.
@@ -47,6 +48,7 @@ FORM = {
 the experiments. Of each question whose runs are all there is what was "asked", the "statistic" that
 decides it, the "verdict" in a few words, the numbers behind it as "answer", a
 "table", head first, and a "figure" in the folder of the paper's figures with its "caption".
+"factorial" has a row for each method that was run at nine learning rates.
 "claims" has a verdict for each published sentence that only experiments can decide, by its id in
 claims.toml.
 """

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from paper.experiments.design import NINE_RATES, SEEDS, TWINS, WHOLE_FACTORIAL
+from paper.experiments.design import NINE_RATES, TWINS, WHOLE_FACTORIAL
 from paper.experiments.evidence import Evidence
 from paper.experiments.methods import CLIPPED, GRAVITIES, GRAVITY
 from paper.statistics import mean_interval, window
@@ -14,6 +14,7 @@ from paper.tasks import TASKS
 from reference import zeta
 
 from .answer import Answer, interval, number, share
+from .factorial import of_every
 from .windows import EVERY_TASK, baseline_of, median_regret, methods_of, of_main, rates_of, tuned
 
 
@@ -29,7 +30,7 @@ def gravity(evidence: Evidence) -> Answer:
     for task in WHOLE_FACTORIAL:
         for method in GRAVITIES:
             rates = evidence.profile.few(NINE_RATES)
-            scores = evidence.scores(task, method, NINE_RATES, "constant", SEEDS)
+            scores = of_every(evidence, task, method)
             found = window(rates, scores, TASKS[task].goal)
             median = float(np.median(tuned(scores)))
             peak = "max_step_grad" in method.options

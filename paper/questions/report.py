@@ -33,6 +33,11 @@ FIGURES: Mapping[str, tuple[str, str]] = {
         "Regret against AdamW + clip_grad_norm_ at its best rate, a line for each task (* of the "
         "half on which the setting was confirmed). Grey: within noise.",
     ),
+    "tuned": (
+        "factorial.pdf",
+        "Every method at nine constant learning rates: median validation error, ✕ where it misses "
+        "the goal, in brackets how many of the cell's runs exploded. Light: more learned.",
+    ),
     "moved": (
         "maps.pdf",
         "Median score by learning rate and speed limit; ✕ where it misses the goal. Light: more "
@@ -119,6 +124,7 @@ def report(evidence: Evidence, machine: Mapping[str, Any] | None = None) -> dict
         "environment": environment(evidence, len(found), machine),
         "abstract": _abstract(evidence, found),
         "questions": {name: _entry(name, answer) for name, answer in found.items()},
+        **({"factorial": found["tuned"].tables["factorial"]} if "tuned" in found else {}),
         "claims": claims,
     }
 

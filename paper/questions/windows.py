@@ -31,6 +31,7 @@ from paper.statistics import (
 from paper.tasks import TASKS
 
 from .answer import Answer, interval, number, share
+from .factorial import factorial
 
 EVERY_TASK = (*DEVELOPMENT, *CONFIRMATION)
 BASELINES = (CLIPPED, UNDECAYED)
@@ -150,7 +151,7 @@ def best_of_a_budget(evidence: Evidence) -> Answer:
         f"Mean regret {interval(mean)}, p = {number(p)}; on all {len(EVERY_TASK)} tasks: "
         + "; ".join(shown)
         + ".",
-        {"tuned": rows},
+        {"tuned": rows, "factorial": factorial(evidence)},
     )
 
 

@@ -1,10 +1,12 @@
 """The tables of what the experiments are."""
 
 from collections import Counter
+from pathlib import Path
 
 from analysis.files import markdown
 from paper.experiments.design import CONFIRMATION, DEVELOPMENT, EXPERIMENTS, PROFILES
 from paper.experiments.plan import planned
+from paper.manuscript import answers
 from paper.tasks import TASKS
 
 
@@ -31,6 +33,16 @@ def tasks() -> list[list[str]]:
     return rows
 
 
-def blocks() -> dict[str, str]:
-    """Return what stands between the markers of the text on experiments, by marker."""
-    return {"experiments-plan": markdown(plan()), "experiments-tasks": markdown(tasks())}
+def blocks(folder: Path) -> dict[str, str]:
+    """Return what stands between the markers of the text on experiments, by marker.
+
+    Of the answers in a folder.
+    """
+    found = answers.read(folder) or {}
+    return {
+        "experiments-plan": markdown(plan()),
+        "experiments-tasks": markdown(tasks()),
+        "experiments-factorial": markdown(found["factorial"])
+        if "factorial" in found
+        else answers.NOT_YET,
+    }
