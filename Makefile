@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 export PYTHONHASHSEED := 0
 
-.PHONY: paper experiments demo readme contract faults scores bench bench-gpu bench-compare bench-record proofs enumerate test test-thorough fuzz mutants lint format lock audit wheel clean
+.PHONY: paper experiments demo readme contract faults scores bench bench-gpu bench-compare bench-record proofs enumerate test test-thorough fuzz mutants lint format lock audit wheel release clean
 .DELETE_ON_ERROR:
 
 # The paper, build/paper/paper.pdf, from the committed results: a minute; what is up to date is skipped.
@@ -127,6 +127,20 @@ audit:
 
 wheel: $(READY)
 	$(BIN)/python -m build --no-isolation
+
+# A release, up to the upload, in dist: sdist and wheel, checked, and the bill of materials of an
+# environment that has the wheel and what it needs.
+release: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(PYTHON) -m venv --clear build/release
+	build/release/bin/python -m pip install --quiet twine==7.0.0 cyclonedx-bom==7.5.0
+	build/release/bin/twine check --strict dist/*
+	$(PYTHON) -m venv --clear build/released
+	build/released/bin/python -m pip install --quiet --constraint constraints.txt dist/*.whl
+	build/released/bin/python -m pip uninstall --quiet --yes pip setuptools
+	build/release/bin/cyclonedx-py environment --output-reproducible \
+		--output-file dist/subluminal.cdx.json build/released
 
 clean:
 	rm -rf .venv build dist

@@ -149,6 +149,23 @@ def _is_decayed(run: Run) -> bool:
     return bool(run.options.get("speed_follows_lr"))
 
 
+def test_what_stops_a_setting_is_told() -> None:
+    """It is too slow below the best rate of what it is held against, or fails above."""
+
+    def tuned_at(rate: float) -> Level:
+        def level(run: Run) -> float:
+            if _is_decayed(run):
+                return 0.5 if run.options["lr"] == 1e-3 else 0.02
+            return 0.02 if run.options["lr"] == rate else 0.6
+
+        return level
+
+    above = QUESTIONS["preset"](evidence(tuned_at(1e-3)))
+    assert "0 at rates below the baseline's best, 8 at it or above" in above.finding
+    below = QUESTIONS["preset"](evidence(tuned_at(1e-2)))
+    assert "8 at rates below the baseline's best, 0 at it or above" in below.finding
+
+
 def test_what_is_worse_by_less_than_the_margin_is_within_noise() -> None:
     def worse_by(margin: float) -> Level:
         return lambda run: 0.02 + margin * 0.98 if _is_decayed(run) else limited_helps(run)

@@ -32,6 +32,22 @@ else:
 print(subluminal.__version__)
 """
 
+TYPED = """
+import torch
+
+from subluminal import RelativisticAdamW, SpeedReport, limit_speed
+from subluminal.reference import LAWS, Law, Regime, regime
+
+model = torch.nn.Linear(2, 1)
+optimizer = RelativisticAdamW(model.parameters(), lr=1e-3, speed_limit=1e-3, speed_unit="rms")
+report: SpeedReport = limit_speed(torch.optim.SGD(model.parameters(), 0.1), 1e-3).speed_report()
+law: Law = LAWS["smooth_sqrt"]
+gain: float = law.gain(1.0)
+said: Regime = regime(lr=1e-3, speed_limit=0.1, numel=100)
+RelativisticAdamW(model.parameters(), relativistic_mode=0.5)  # wrong
+"""
+"""What a strict reader of types finds one fault in."""
+
 
 def run(*command: str | Path, cwd: Path) -> str:
     """Run a command without the variables that would let it see this tree."""
@@ -63,13 +79,37 @@ def test_the_wheel_holds_the_package_and_its_reference_alone(wheel: Path) -> Non
     assert {name for name in names if name.parts[0] == "subluminal"} == expected
 
 
-def test_the_installed_wheel_trains(wheel: Path, tmp_path: Path) -> None:
-    environment = tmp_path / "environment"
-    run(sys.executable, "-m", "venv", environment, cwd=tmp_path)
-    python = environment / "bin" / "python"
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of a clean environment with the wheel."""
+    folder = tmp_path_factory.mktemp("installed")
+    run(sys.executable, "-m", "venv", folder / "environment", cwd=folder)
+    python = folder / "environment" / "bin" / "python"
     constraints = ROOT / "constraints.txt"
-    run(python, "-m", "pip", "install", "--quiet", "--constraint", constraints, wheel, cwd=tmp_path)
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    printed = run(python, "-W", "error", "-c", USE, cwd=elsewhere)
+    run(python, "-m", "pip", "install", "--quiet", "--constraint", constraints, wheel, cwd=folder)
+    return python
+
+
+def test_the_installed_wheel_trains(python: Path, wheel: Path, tmp_path: Path) -> None:
+    printed = run(python, "-W", "error", "-c", USE, cwd=tmp_path)
     assert printed.strip() == wheel.name.split("-")[1]
+
+
+def test_its_types_are_seen_from_outside(python: Path, tmp_path: Path) -> None:
+    """By mypy, strict, in a folder that knows the environment alone."""
+    script = tmp_path / "typed.py"
+    script.write_text(TYPED, encoding="utf-8")
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--python-executable", python, script],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    *found, last = checked.stdout.splitlines()
+    wrong = next(i for i, line in enumerate(TYPED.splitlines(), 1) if line.endswith("# wrong"))
+    assert [line.split(":")[1:3] for line in found if ": error:" in line] == [
+        [str(wrong), " error"]
+    ]
+    assert "[arg-type]" in checked.stdout, checked.stdout
+    assert last.startswith("Found 1 error in 1 file"), checked.stdout + checked.stderr
