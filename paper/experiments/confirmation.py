@@ -10,14 +10,7 @@ from paper.tasks import TASKS
 from paper.training import Run
 
 from . import store
-from .design import (
-    COSTLY,
-    FIVE_RATES,
-    SEEDS,
-    SEVEN_RATES,
-    WHOLE,
-    Profile,
-)
+from .design import SEEDS, WHOLE, Profile, rates_of
 from .methods import CLIPPED, UNDECAYED, Method
 
 BASELINES = (CLIPPED.name, UNDECAYED.name)
@@ -27,8 +20,7 @@ def confirmation(profile: Profile, searched: Iterable[Mapping[str, Any]]) -> Ite
     """Yield the chosen settings, one with c constant and one with c decayed, on every task."""
     for method in chosen(searched).values():
         for task in WHOLE:
-            rates = FIVE_RATES if task in COSTLY else SEVEN_RATES
-            yield from profile.cells([task], [method], rates, "cosine", SEEDS)
+            yield from profile.cells([task], [method], rates_of(task), "cosine", SEEDS)
 
 
 def chosen(searched: Iterable[Mapping[str, Any]]) -> dict[str, Method]:

@@ -119,17 +119,14 @@ TWINS = {"digits": "digits_bf16", "byte_gpt_small": "byte_gpt_bf16"}
 WHOLE = (*DEVELOPMENT, *CONFIRMATION, TWINS["digits"])
 """Tasks that the main methods and the chosen ones are run on."""
 
-COSTLY = (
-    "digits_bf16",
-    "adding_100",
-    "adding_200",
-    "byte_lstm",
-    "byte_gpt",
-    "byte_gpt_small",
-    "byte_gpt_bf16",
-    "post_ln_gpt",
-)
+COSTLY = {*CONFIRMATION, *TWINS.values()} - {"faces_cnn"}
 """Tasks with five learning rates instead of seven."""
+
+
+def rates_of(task: str) -> Sequence[float]:
+    """Return the learning rates of the main methods on a task."""
+    return FIVE_RATES if task in COSTLY else SEVEN_RATES
+
 
 WIDTHS = ("digits_width_32", "digits_width_64", "digits", "digits_width_256", "digits_width_512")
 
@@ -199,8 +196,7 @@ def factorial(profile: Profile) -> Iterator[Run]:
 def windows(profile: Profile) -> Iterator[Run]:
     """Yield the main methods on every task, with cosine."""
     for task in WHOLE:
-        rates = FIVE_RATES if task in COSTLY else SEVEN_RATES
-        yield from profile.cells([task], MAIN, rates, "cosine", SEEDS)
+        yield from profile.cells([task], MAIN, rates_of(task), "cosine", SEEDS)
 
 
 def search(profile: Profile) -> Iterator[Run]:

@@ -23,6 +23,7 @@ from paper.experiments.design import (
     TRANSFER_RATE,
     WHOLE_FACTORIAL,
     WIDTHS,
+    rates_of,
 )
 from paper.experiments.evidence import Evidence, Scores
 from paper.experiments.methods import CLIPPED, limited
@@ -36,7 +37,6 @@ from paper.questions.windows import (
     median_regret,
     methods_of,
     of_main,
-    rates_of,
 )
 from paper.tasks import TASKS
 

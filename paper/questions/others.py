@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from paper.experiments.design import NINE_RATES, TWINS, WHOLE_FACTORIAL
+from paper.experiments.design import NINE_RATES, TWINS, WHOLE_FACTORIAL, rates_of
 from paper.experiments.evidence import Evidence
 from paper.experiments.methods import CLIPPED, GRAVITIES, GRAVITY
 from paper.statistics import mean_interval, window
@@ -15,7 +15,7 @@ from reference import zeta
 
 from .answer import Answer, interval, number, share
 from .factorial import of_every
-from .windows import EVERY_TASK, baseline_of, median_regret, methods_of, of_main, rates_of, tuned
+from .windows import EVERY_TASK, baseline_of, median_regret, methods_of, of_main, tuned
 
 
 def gravity(evidence: Evidence) -> Answer:

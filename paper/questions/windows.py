@@ -1,20 +1,16 @@
 """Questions 1 to 4: learning rates that train, the best of a budget, and one fixed setting."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from paper.experiments.design import (
     CONFIRMATION,
-    COSTLY,
     DEVELOPMENT,
-    FIVE_RATES,
     LIMITS,
     MAIN,
     MAP_LIMITS,
     MAPPED,
     SEEDS,
-    SEVEN_RATES,
+    rates_of,
 )
 from paper.experiments.evidence import Evidence, Scores
 from paper.experiments.methods import CLIPPED, UNDECAYED, Method, limited
@@ -43,11 +39,6 @@ MARGIN = 0.05
 
 NEARLY_EVERY = 7 / 8
 """Share of the tasks on which a setting has to hold."""
-
-
-def rates_of(task: str) -> Sequence[float]:
-    """Return the learning rates that a task was run at."""
-    return FIVE_RATES if task in COSTLY else SEVEN_RATES
 
 
 def of_main(evidence: Evidence, task: str, method: Method) -> Scores:
