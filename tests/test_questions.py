@@ -199,7 +199,10 @@ def test_spikes_are_told_by_how_long_they_last() -> None:
     def level(run: Run) -> float:
         return 0.0 if run.options.get("placement") == "gradient" else 0.5
 
-    assert QUESTIONS["spikes"](evidence(level)).verdict == "gradients limited: faster"
+    found = QUESTIONS["spikes"](evidence(level))
+    assert found.verdict == "gradients limited: faster"
+    undisturbed = "limited, rms c = 0.01, gradient; limited, rms c = 0.01, per_component, gradient."
+    assert found.finding.endswith(f"Undisturbed on every task (median): {undisturbed}")
     other = QUESTIONS["spikes"](evidence(lambda run: 0.5 - level(run)))
     assert other.verdict == "updates limited: faster"
     assert QUESTIONS["spikes"](evidence(lambda _: 0.2)).verdict == "no difference shown"
@@ -339,7 +342,14 @@ def test_an_exploded_run_counts_as_one_that_has_learned_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.05, "0.05"), (-1.25, "−1.2"), (math.inf, "∞"), (math.nan, "–"), (123456.0, "1.2e+05")],
+    [
+        (0.05, "0.05"),
+        (-1.25, "−1.2"),
+        (math.inf, "∞"),
+        (math.nan, "–"),
+        (123456.0, "1.2e+05"),
+        (137.0, "140"),
+    ],
 )
 def test_numbers_are_short(value: float, text: str) -> None:
     assert number(value) == text

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from paper.statistics import Interval
 
 
@@ -36,7 +38,10 @@ def number(value: float, digits: int = 2) -> str:
     """Return a number in a few digits, with a true minus sign."""
     if math.isnan(value):
         return "–"
-    text = f"{value:.{digits}g}" if abs(value) < 1e4 or math.isinf(value) else f"{value:.1e}"  # noqa: PLR2004
+    if 1 <= abs(value) < 1e4:  # noqa: PLR2004
+        text = np.format_float_positional(value, digits, unique=False, fractional=False, trim="-")
+    else:
+        text = f"{value:.{digits}g}"
     return text.replace("-", "−").replace("inf", "∞")
 
 
