@@ -83,9 +83,10 @@ with tempfile.TemporaryDirectory() as temporary:
     (log,) = Path(temporary, "whole").rglob("metrics.csv")
     header, *rows = (line.split(",") for line in log.read_text().splitlines())
 
-name = "speed/applied_rms/network.0.weight"
-speeds = [float(row[header.index(name)]) for row in rows]
-print(f"{name}, once an epoch: {', '.join(f'{speed:.1e}' for speed in speeds)}")
+for quantity in ("applied_rms", "ratio"):  # what is proposed falls, and the limit with it
+    name = f"speed/{quantity}/network.0.weight"
+    values = [float(row[header.index(name)]) for row in rows]
+    print(f"{name}, once an epoch: {', '.join(f'{value:.1e}' for value in values)}")
 apart = max(
     (one - two).abs().max().item()
     for one, two in zip(whole.parameters(), resumed.parameters(), strict=True)

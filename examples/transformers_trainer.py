@@ -9,7 +9,8 @@ The Trainer builds the optimizer from a class and its arguments. Two of them are
 - lr: the arguments of ``optimizer_cls_and_kwargs`` are the whole call, so that the learning_rate of
   TrainingArguments reaches nobody. Set it in the optimizer's arguments.
 
-The limit follows the Trainer's scheduler. Needs transformers and accelerate; the model is a tiny
+The limit follows the Trainer's scheduler: r, the ratio of a proposed update to the limit, stays
+what it was when both have become small. Needs transformers and accelerate; the model is a tiny
 GPT-2 with random weights, so that nothing is downloaded.
 """
 
@@ -71,5 +72,9 @@ for group in optimizer.param_groups:
     )
 log = [entry for entry in trainer.state.log_history if "loss" in entry]
 for entry in log:
-    rms = max(value for name, value in entry.items() if name.startswith("speed/applied_rms/"))
-    print(f"step {entry['step']}: loss {float(entry['loss']):.3f}, fastest tensor {rms:.1e}")
+    rms, ratio = (
+        max(value for name, value in entry.items() if name.startswith(f"speed/{quantity}/"))
+        for quantity in ("applied_rms", "ratio")
+    )
+    loss = float(entry["loss"])
+    print(f"step {entry['step']}: loss {loss:.3f}, fastest tensor {rms:.1e}, largest r {ratio:.2f}")

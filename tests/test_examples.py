@@ -85,10 +85,12 @@ def test_with_a_cosine_on_both_the_learning_rate_hardly_matters(run: Run) -> Non
 
 
 def test_lightnings_schedule_moves_the_limit_and_its_checkpoint_goes_on(run: Run) -> None:
-    speeds, resumed = run("lightning_trainer")
-    _, *each = numbers(speeds.partition(":")[2])
+    speeds, ratios, resumed = run("lightning_trainer")
+    each = numbers(speeds.partition(":")[2])
+    assert len(each) == 6
     assert each == sorted(each, reverse=True)
     assert each[-1] < 1e-4
+    assert min(numbers(ratios.partition(":")[2])) > 1
     assert resumed == "resumed after 3 of 6 epochs: 0.0 from the run that never stopped"
 
 
@@ -97,10 +99,11 @@ def test_the_trainer_overrides_the_optimizers_weight_decay(run: Run) -> None:
     assert asked.endswith("weight_decay of the optimizer's arguments: 0.5")
     assert first.endswith("weight_decay 0.1, first lr 0.01")
     assert second.endswith("weight_decay 0.0, first lr 0.01")
-    steps, values, speeds = zip(*map(numbers, losses), strict=True)
+    steps, values, speeds, ratios = zip(*map(numbers, losses), strict=True)
     assert steps == (20, 40, 60)
     assert values[0] > values[1] > values[2]
     assert 0.003 > speeds[0] > speeds[1] > speeds[2]
+    assert min(ratios) > 1
 
 
 def test_accelerate_steps_within_the_limit_and_its_state_goes_on(run: Run) -> None:
