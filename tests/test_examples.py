@@ -74,8 +74,8 @@ def numbers(line: str) -> list[float]:
 def test_with_a_cosine_on_both_the_learning_rate_hardly_matters(run: Run) -> None:
     _, *rows, _, first, middle, last, faster = run("pytorch_cosine")
     adamw, limited = zip(*(numbers(row)[1:] for row in rows), strict=True)
-    assert min(limited) > 0.95
-    assert max(adamw) > 0.95
+    assert min(limited) > 0.93
+    assert max(adamw) > 0.93
     assert min(adamw) < 0.3
     for line, share in ((first, 1.0), (middle, 0.5), (last, 0.0)):
         _, limit, applied = numbers(line)
