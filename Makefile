@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 export PYTHONHASHSEED := 0
 
-.PHONY: paper experiments demo readme contract faults scores bench bench-gpu bench-compare bench-record proofs enumerate test test-thorough fuzz mutants lint format lock audit wheel release clean
+.PHONY: paper experiments demo readme contract faults scores bench bench-gpu bench-compare bench-record proofs enumerate examples test test-jax test-thorough fuzz mutants lint format lock audit wheel release clean
 .DELETE_ON_ERROR:
 
 # The paper, build/paper/paper.pdf, from the committed results: a minute; what is up to date is skipped.
@@ -80,6 +80,17 @@ enumerate: $(READY)
 
 test: $(READY)
 	$(BIN)/pytest -n 2 --cov --cov-report=term
+
+# Every script of examples/, the heavy one too, with what each prints.
+examples: $(READY)
+	EXAMPLES=all $(BIN)/pytest tests/test_examples.py -rP
+
+# Gravity for Keras on JAX, in an environment of its own, which downloads some hundred MB.
+test-jax:
+	$(PYTHON) -m venv --clear build/jax
+	build/jax/bin/python -m pip install --quiet --constraint constraints.txt jax==0.10.2 jaxlib==0.10.2 \
+		opt_einsum==3.4.0 hypothesis keras numpy pytest pytest-timeout scikit-learn torch
+	KERAS_BACKEND=jax build/jax/bin/python -m pytest torch_impl/keras.py tests/test_keras.py
 
 # Every property on 20,000 examples, an hour or two on two quiet cores; a run that was interrupted is
 # continued. The committed results, and the texts' tables from them.

@@ -16,18 +16,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "analysis": {"reference"},
     "proofs": {"reference", "analysis"},
     "paper": {"reference", "analysis", "proofs", "torch_impl"},
+    "examples": set(),  # what they show is `subluminal`, as it is installed
     "tests": ROOMS,
 }
 
 # Beyond the standard library; all else is an extra or a dependency group.
 SHIPPED_DEPENDENCIES = {"reference": {"numpy"}, "torch_impl": {"torch"}}
 
-# What only ``fused=True`` and `subluminal.testing` import, and only when they are asked for.
+# What only ``fused=True``, `subluminal.keras` and `subluminal.testing` import, when asked for.
 EXTRAS = {
     **{
         path.relative_to(ROOT).as_posix(): {"hypothesis"}
         for path in (ROOT / "torch_impl" / "testing").rglob("*.py")
     },
+    "torch_impl/keras.py": {"keras"},
     "torch_impl/testing/pytest.py": {"pytest"},
     "torch_impl/testing/run.py": {"tqdm"},
     "torch_impl/fused/cpu.py": {"numpy"},

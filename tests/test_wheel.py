@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 USE = """
-import sys
+import importlib, sys
 import numpy, torch
 import subluminal
 from subluminal import RelativisticAdam
@@ -23,12 +23,13 @@ RelativisticAdam([weight], lr=1.0).step()
 numpy.testing.assert_allclose(weight.detach().numpy(), theta, rtol=1e-14)
 assert sys.prefix in subluminal.__file__, subluminal.__file__
 assert not {"reference", "torch_impl"} & set(sys.modules)
-try:
-    import subluminal.testing
-except ImportError as error:
-    assert "pip install 'subluminal[testing]'" in str(error), error
-else:
-    raise AssertionError("subluminal.testing imports without what it needs")
+for extra in ("keras", "testing"):
+    try:
+        importlib.import_module(f"subluminal.{extra}")
+    except ImportError as error:
+        assert f"pip install 'subluminal[{extra}]'" in str(error), error
+    else:
+        raise AssertionError(f"subluminal.{extra} imports without what it needs")
 print(subluminal.__version__)
 """
 
