@@ -16,6 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "analysis": {"reference"},
     "proofs": {"reference", "analysis"},
     "paper": {"reference", "analysis", "proofs", "torch_impl"},
+    "docs": {"reference", "analysis", "proofs", "torch_impl", "paper"},
     "tests": ROOMS,
 }
 
