@@ -10,9 +10,10 @@ from html.parser import HTMLParser
 
 from sphinx.cmd.build import build_main
 
+from analysis.files import write_atomically
 from paper.manuscript.values import ROOT
 
-from . import derived
+from . import derived, explorer
 from .figures import figures
 from .source import assemble, installed_names
 
@@ -50,6 +51,7 @@ def main() -> int:
     made = BUILD / "docs-made"
     derived.draw(made / "figures", figures())
     assemble(BUILD / "docs-source", derived.facts(made), made / "figures")
+    write_atomically(BUILD / "docs-extra" / explorer.FILE, explorer.page())
     installed_names(BUILD / "docs-names")
     shutil.rmtree(OUT, ignore_errors=True)
     shutil.rmtree(BUILD / "docs-doctrees", ignore_errors=True)

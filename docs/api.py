@@ -10,6 +10,9 @@ from sphinx.pycode import ModuleAnalyzer
 import reference
 import torch_impl
 from torch_impl import callbacks, invariants, testing
+from torch_impl.testing import pytest as testing_pytest
+
+from .docstrings import adapted
 
 MODULES: Mapping[str, ModuleType] = {
     "subluminal": torch_impl,
@@ -17,6 +20,7 @@ MODULES: Mapping[str, ModuleType] = {
     "subluminal.invariants": invariants,
     "subluminal.reference": reference,
     "subluminal.testing": testing,
+    "subluminal.testing.pytest": testing_pytest,
 }
 """The public modules by the names under which they are installed."""
 
@@ -34,8 +38,8 @@ def page(name: str) -> str:
     members = "\n".join(_directive(module, member) for member in public(module))
     return (
         f"# {name}\n\n```{{eval-rst}}\n.. py:module:: {name}\n\n.. currentmodule:: {name}\n\n"
-        f".. testsetup::\n\n   import numpy as np\n   from {name} import *\n\n"
-        f"{_installed(summary)}\n\n{members}\n```\n"
+        f".. testsetup::\n\n   import numpy as np\n   from torch import nn\n   from {name} import *\n\n"
+        f"{adapted(summary)}\n\n{members}\n```\n"
     )
 
 
@@ -57,7 +61,7 @@ def _directive(module: ModuleType, member: str) -> str:
     if inspect.isfunction(item):
         return f".. autofunction:: {member}\n"
     meaning = "\n\n".join(f"   {line}" for line in documented(module, member))
-    return f".. py:data:: {member}\n\n{_installed(meaning)}\n"
+    return f".. py:data:: {member}\n\n{adapted(meaning)}\n"
 
 
 def documented(module: ModuleType, member: str) -> list[str]:
@@ -76,8 +80,3 @@ def documented(module: ModuleType, member: str) -> list[str]:
         if ("", member) in texts:
             return [line for line in texts["", member] if line]
     raise ValueError(f"{member} of {module.__name__} has no text: expected one beneath it")
-
-
-def _installed(text: str) -> str:
-    """Call rooms as they are called where they are installed."""
-    return text.replace("`reference`", "`subluminal.reference`")

@@ -5,7 +5,6 @@ DOCS_INTERSPHINX=1 asks for them, since their inventories come from the network.
 """
 
 import os
-import re
 import sys
 from pathlib import Path
 
@@ -15,7 +14,7 @@ sys.path[:0] = [str(ROOT / "build" / "docs-names"), str(ROOT)]
 import subluminal  # noqa: E402
 from sphinx.application import Sphinx  # noqa: E402
 
-from docs import mathml  # noqa: E402
+from docs import docstrings, mathml  # noqa: E402
 
 project = "subluminal"
 author = "The subluminal developers"
@@ -40,6 +39,7 @@ default_role = "py:obj"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 napoleon_google_docstring = False
+napoleon_use_ivar = True
 napoleon_use_rtype = False
 python_use_unqualified_type_names = True
 
@@ -58,15 +58,16 @@ intersphinx_mapping = (
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(?!subluminal\.).*")]
 """A name of ours that leads nowhere is an error; others are known with intersphinx alone."""
+nitpick_ignore = [("py:class", "subluminal.nonfinite.Guard")]  # which users never meet
 
 html_theme = "pydata_sphinx_theme"
 html_title = "subluminal"
-html_static_path = ["_static"]
+html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_math_renderer = "mathml"
-html_extra_path = ["_extra"]
+html_extra_path = [str(ROOT / "build" / "docs-extra")]
 html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
@@ -77,17 +78,14 @@ html_theme_options = {
 }
 
 
-def under_installed_names(
+def adapt(
     _app: Sphinx, _what: str, _name: str, _item: object, _options: object, lines: list[str]
 ) -> None:
-    """Call what docstrings name by its folder as it is called where it is installed."""
-    text = "\n".join(lines)
-    for room, installed in (("reference", "subluminal.reference"), ("torch_impl", "subluminal")):
-        text = re.sub(rf"(?<=`){room}(?=[.`])", installed, text)
-    lines[:] = text.split("\n")
+    """Make of a docstring what Sphinx reads."""
+    lines[:] = docstrings.adapted("\n".join(lines)).split("\n")
 
 
 def setup(app: Sphinx) -> None:
     """Register what stands in this file."""
     mathml.setup(app)
-    app.connect("autodoc-process-docstring", under_installed_names)
+    app.connect("autodoc-process-docstring", adapt)

@@ -11,11 +11,10 @@ from analysis.tables import Table
 from paper.manuscript.values import ROOT
 from paper.readme import TEXTS, filled
 
-from . import api, explorer
+from . import api
 from .pieces import pieces
 
 PAGES = Path(__file__).with_name("pages")
-STATIC = Path(__file__).with_name("static")
 
 TAKEN: Mapping[str, str] = {
     "theorems.md": "proofs/README.md",
@@ -90,7 +89,7 @@ def relinked(text: str, source: str) -> str:
 
 
 def assemble(folder: Path, derived: Mapping[str, Table], figures: Path) -> None:
-    """Write the sources into a folder that is made anew: pages, figures, style and explorer.
+    """Write the sources into a folder that is made anew: pages and figures.
 
     Parameters
     ----------
@@ -105,8 +104,6 @@ def assemble(folder: Path, derived: Mapping[str, Table], figures: Path) -> None:
     for page, text in texts(derived).items():
         write_atomically(folder / page, text)
     shutil.copytree(figures, folder / "figures")
-    shutil.copytree(STATIC, folder / "_static")
-    write_atomically(folder / "_extra" / explorer.FILE, explorer.page())
 
 
 def installed_names(folder: Path) -> None:
