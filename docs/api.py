@@ -24,6 +24,9 @@ MODULES: Mapping[str, ModuleType] = {
 }
 """The public modules by the names under which they are installed."""
 
+USED = "import numpy as np; from torch import nn"
+"""What examples in docstrings use beside their own module."""
+
 
 def page(name: str) -> str:
     """Return the page of a public module, in Markdown.
@@ -38,7 +41,7 @@ def page(name: str) -> str:
     members = "\n".join(_directive(module, member) for member in public(module))
     return (
         f"# {name}\n\n```{{eval-rst}}\n.. py:module:: {name}\n\n.. currentmodule:: {name}\n\n"
-        f".. testsetup::\n\n   import numpy as np\n   from torch import nn\n   from {name} import *\n\n"
+        f".. testsetup::\n\n   {USED}\n   from {name} import *\n\n"
         f"{adapted(summary)}\n\n{members}\n```\n"
     )
 

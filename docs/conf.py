@@ -38,6 +38,7 @@ myst_heading_anchors = 3
 default_role = "py:obj"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+python_maximum_signature_line_length = 88
 napoleon_google_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
@@ -60,6 +61,9 @@ nitpick_ignore_regex = [("py:.*", r"(?!subluminal\.).*")]
 """A name of ours that leads nowhere is an error; others are known with intersphinx alone."""
 nitpick_ignore = [("py:class", "subluminal.nonfinite.Guard")]  # which users never meet
 
+WIDE = ("checking", "checks", "faults", "step-times", "theorems", "works-with")
+"""Pages of wide tables, which have no list of their sections beside them."""
+
 html_theme = "pydata_sphinx_theme"
 html_title = "subluminal"
 html_static_path = ["static"]
@@ -68,12 +72,18 @@ html_show_sourcelink = False
 html_copy_source = False
 html_math_renderer = "mathml"
 html_extra_path = [str(ROOT / "build" / "docs-extra")]
+templates_path = ["templates"]
+html_sidebars = {"**": ["site-navigation.html"]}
 html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
-    "header_links_before_dropdown": 6,
+    "navbar_center": [],
     "navigation_with_keys": False,
-    "secondary_sidebar_items": ["page-toc"],
+    "primary_sidebar_end": [],
+    "secondary_sidebar_items": {
+        "**": ["page-toc"],
+        **{page: [] for page in WIDE},
+    },
     "show_prev_next": False,
 }
 

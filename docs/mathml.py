@@ -14,7 +14,7 @@ def visit_inline(translator: HTML5Translator, node: nodes.Element) -> None:
 
 def visit_displayed(translator: HTML5Translator, node: nodes.Element) -> None:
     """Write a formula that stands by itself."""
-    translator.body.append(tex2mathml(node.astext(), as_block=True))
+    translator.body.append(f'<div class="formula">{tex2mathml(node.astext(), as_block=True)}</div>')
     raise nodes.SkipNode
 
 

@@ -111,9 +111,9 @@ def decisions(found: Mapping[str, Any]) -> str:
     ):
         situation, tried = SITUATIONS[name]
         title = found["questions"][name]["title"]
-        link = f"[{title}](#{_anchor(title)})"
-        body.append([situation, tried, f"{link} {verdict}", measured])
-    return markdown([["situation", "what to try", "does it help?", "measured"], *body])
+        answer = verdict.strip("*–") or "open"
+        body.append([situation, tried, f"**[{answer}](#{_anchor(title)})**", measured])
+    return markdown([["situation", "what to try", "answer", "measured"], *body])
 
 
 def questions(found: Mapping[str, Any]) -> str:

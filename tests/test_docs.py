@@ -97,7 +97,7 @@ def test_an_answer_fills_the_decision_and_its_section() -> None:
         "table": [["head"], ["a|b"]],
     }
     found = answers.filled({"questions": {"windows": entry}})
-    assert "](#how-wide-is-the-window-of-learning-rates) **wider on 7** |" in decisions(found)
+    assert "| **[wider on 7](#how-wide-is-the-window-of-learning-rates)** |" in decisions(found)
     assert r"It is \|x\|." in decisions(found)
     told = questions(found)
     assert "**wider on 7.** It is |x|." in told

@@ -73,7 +73,9 @@ def draw_landscapes(paths: Mapping[str, Mapping[str, Array]], path: Path) -> Non
         for axes, name in zip(grid[0], names, strict=True):
             axes.set_title(name, fontsize=9)
         lines, labels = grid[0, 0].get_legend_handles_labels()
-        figure.legend(lines, labels, loc="outside lower center", ncols=len(labels))
+        figure.legend(
+            lines, labels, loc="outside lower center", ncols=min(len(labels), 2 * len(names))
+        )
         save(figure, path)
 
 
