@@ -85,7 +85,7 @@ const drawLaw = (id, formula, title) => (s) => {
   const y = { title: { text: title }, range: [0, 2.5] };
   Plotly.react(id, [...others, chosen, mark], layout(x, y, { shapes }), CONFIG);
   const value = formula(s.law, typical);
-  const words = id === "gain" ? `${number(value)} of it is applied` : `it moves at ${number(value)}·c`;
+  const words = id === "gain" ? `${number(100 * value)} % of it is applied` : `it moves at ${number(value)}·c`;
   element(`${id}-says`).textContent =
     `An update of two entries of size lr has r = ${number(typical)}: ` +
     (Number.isNaN(value) ? "there the law is undefined." : `${words}.`) +
@@ -155,8 +155,8 @@ const drawPath = (s) => {
 };
 
 const NAMES = Object.keys(DATA.regimes);
-const EXPONENTS = range(91, 0, 9);
-const RATES = range(71, -6, 1);
+const EXPONENTS = range(181, 0, 9);
+const RATES = range(141, -6, 1);
 const drawRegime = (s) => {
   const codes = RATES.map((rate) =>
     EXPONENTS.map((n) =>
@@ -171,7 +171,7 @@ const drawRegime = (s) => {
     const cells = codes.flatMap((row, i) =>
       row.flatMap((found, j) => (found === code ? [[EXPONENTS[j], RATES[i]]] : [])),
     );
-    if (cells.length < 60) return [];
+    if (cells.length < 250) return [];
     const middle = (k) => cells.reduce((sum, cell) => sum + cell[k], 0) / cells.length;
     return [{ x: middle(0), y: middle(1), text, showarrow: false, font: { size: 13 } }];
   });
