@@ -6,7 +6,9 @@ A warning is an error, and so is a page that would fetch something when it is lo
 import os
 import shutil
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from html.parser import HTMLParser
+from multiprocessing import get_context
 
 from sphinx.cmd.build import build_main
 
@@ -49,8 +51,10 @@ def remote(html: str) -> list[str]:
 def main() -> int:
     """Build the site; return 0 unless something is wrong."""
     made = BUILD / "docs-made"
-    derived.draw(made / "figures", figures())
-    assemble(BUILD / "docs-source", derived.facts(made), made / "figures")
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as aside:
+        facts = aside.submit(derived.facts, made)
+        derived.draw(made / "figures", figures())
+        assemble(BUILD / "docs-source", facts.result(), made / "figures")
     write_atomically(BUILD / "docs-extra" / explorer.FILE, explorer.page())
     installed_names(BUILD / "docs-names")
     shutil.rmtree(OUT, ignore_errors=True)

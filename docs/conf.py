@@ -11,15 +11,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "build" / "docs-names"), str(ROOT)]
 
-import subluminal  # noqa: E402
 from sphinx.application import Sphinx  # noqa: E402
 
 from docs import docstrings, mathml  # noqa: E402
+from torch_impl import __version__  # noqa: E402
 
 project = "subluminal"
 author = "The subluminal developers"
 project_copyright = author
-version = release = subluminal.__version__
+version = release = __version__
 
 extensions = [
     "myst_parser",

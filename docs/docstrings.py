@@ -7,14 +7,9 @@ INSTALLED = {"reference": "subluminal.reference", "torch_impl": "subluminal"}
 
 
 def adapted(text: str) -> str:
-    r"""Return a docstring as it is to be read.
+    """Return a docstring as it is to be read.
 
     In reStructuredText |u| would ask for a substitution, of which docstrings have none.
-
-    Examples
-    --------
-    >>> adapted("|u| as in `reference.limit`, ``a | b``")
-    '\\|u\\| as in `subluminal.reference.limit`, ``a | b``'
     """
     for room, installed in INSTALLED.items():
         text = re.sub(rf"(?<=`){room}(?=[.`])", installed, text)

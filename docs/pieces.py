@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import reference
@@ -69,7 +70,7 @@ def pieces(derived: Mapping[str, Table]) -> dict[str, Callable[[], str]]:
     readme = blocks()
     found = answers.filled(answers.read(EXPERIMENTS))
     return {
-        **{name: lambda text=text: text for name, text in readme.items()},
+        **{name: partial(str, text) for name, text in readme.items()},
         "advice": advice,
         "claims": claims,
         "checks": checks,

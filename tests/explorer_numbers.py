@@ -39,7 +39,7 @@ def check_laws(run: Run) -> None:
 def check_limits(run: Run) -> None:
     (units,) = run([("units",)])
     assert units == list(UNITS)
-    cases = [
+    cases: list[tuple[Any, float, dict[str, Any]]] = [
         (u, c, {"law": law, "mode": mode, "unit": unit, "params": theta})
         for law, mode, unit in product(reference.LAWS, MODES, UNITS)
         for u, theta in (([0.3, -0.4], [3.0, -2.0]), ([30.0, 1e-3], [0.0, 1e-6]))
@@ -53,7 +53,7 @@ def check_limits(run: Run) -> None:
 
 
 def check_regimes(run: Run) -> None:
-    cases = [
+    cases: list[dict[str, Any]] = [
         {"lr": lr, "speedLimit": c, "numel": numel, "mode": mode, "unit": unit}
         for lr, c, numel in product((0.0, 1e-5, 1e-3, 0.7), (1e-3, 0.3), (1, 1000, 10**8))
         for mode, unit in product(MODES, UNITS)

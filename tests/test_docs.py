@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docutils.utils.math.latex2mathml import tex2mathml
+from plotly.offline import get_plotlyjs
 
 from analysis.facts import FACTS
 from docs import api, explorer
 from docs.__main__ import remote
-from docs.derived import FORM
+from docs.derived import FORM, draw
+from docs.docstrings import adapted
 from docs.figures import GALLERY, SHOWN, figures
 from docs.pieces import SITUATIONS, advice, decisions, pieces, questions, section
 from docs.source import PAGES, TAKEN, relinked, texts
 from paper.manuscript import answers
+from paper.tables import theorems
 from tests import explorer_numbers
 
 ROOT = Path(__file__).parents[1]
@@ -138,6 +142,41 @@ def test_facts_have_the_form_that_is_read() -> None:
     assert FORM.keys() == DERIVED.keys()
 
 
+def test_a_figure_is_drawn_once_until_its_sources_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+
+    def make(path: Path) -> None:
+        drawn.append(path)
+        path.touch()
+
+    (tmp_path / "old.png").touch()
+    draw(tmp_path, {"new.png": make})
+    draw(tmp_path, {"new.png": make})
+    assert len(drawn) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["new.png"]
+    later = (tmp_path / "new.png").stat().st_mtime + 1
+    monkeypatch.setattr("docs.derived.newest", lambda: later)
+    draw(tmp_path, {"new.png": make})
+    assert len(drawn) == 2
+
+
+def test_bars_and_rooms_in_docstrings_are_adapted() -> None:
+    text = "|u| as in `reference.limit`, ``a | b``\n\n>>> 1 | 2\n3\n\n`torch_impl.LAWS`"
+    expected = (
+        "\\|u\\| as in `subluminal.reference.limit`, ``a | b``\n\n>>> 1 | 2\n3\n\n`subluminal.LAWS`"
+    )
+    assert adapted(text) == expected
+
+
+def test_every_formula_of_the_registry_can_be_drawn() -> None:
+    formulas = [row[2] for domain in ("reals", "floats") for row in theorems.rows(domain)[1:]]
+    assert formulas
+    for formula in formulas:
+        assert "<math" in tex2mathml(formula.partition("$")[2].rpartition("$")[0]), formula
+
+
 def test_what_a_page_would_fetch_is_found() -> None:
     page = '<link href="//a.b/c.css"><script src="x.js"></script><a href="https://d.e">f</a>'
     assert remote(page) == ["//a.b/c.css"]
@@ -147,12 +186,12 @@ def test_what_a_page_would_fetch_is_found() -> None:
 def test_the_explorer_is_one_small_page_that_fetches_nothing() -> None:
     page = explorer.page()
     assert len(page.encode()) < EXPLORER_BYTES
-    assert "{{" not in page.replace(explorer.get_plotlyjs(), "")
-    own = page.replace(explorer.get_plotlyjs(), "")
+    assert "{{" not in page.replace(get_plotlyjs(), "")
+    own = page.replace(get_plotlyjs(), "")
     assert not re.search(r"https?:|@import|url\(|src=", own)
     assert "default-src 'none'" in own
     assert own.count("</script>") == 2
-    assert "</script" not in explorer.get_plotlyjs().lower()
+    assert "</script" not in get_plotlyjs().lower()
 
 
 NODE = shutil.which("node")
