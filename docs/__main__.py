@@ -51,6 +51,7 @@ def remote(html: str) -> list[str]:
 def main() -> int:
     """Build the site; return 0 unless something is wrong."""
     made = BUILD / "docs-made"
+    # Spawned, since a fork would take over the locks of torch's and matplotlib's threads.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as aside:
         facts = aside.submit(derived.facts, made)
         derived.draw(made / "figures", figures())

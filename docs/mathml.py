@@ -8,7 +8,7 @@ from sphinx.writers.html5 import HTML5Translator
 
 def visit_inline(translator: HTML5Translator, node: nodes.Element) -> None:
     """Write a formula within a line."""
-    translator.body.append(tex2mathml(node.astext()))
+    translator.body.append(f'<span class="formula">{tex2mathml(node.astext())}</span>')
     raise nodes.SkipNode
 
 
