@@ -98,7 +98,8 @@ mutants: $(READY)
 	$(BIN)/python -m tests.mutants $(MUTATED)
 	$(BIN)/python -m paper.readme
 
-# The site, build/docs/index.html, and its examples: a minute or two. Nothing is fetched; DOCS_INTERSPHINX=1 links to the documentation of Python, NumPy and PyTorch, which asks them.
+# The site, build/docs/index.html, and its examples: a minute or two. Nothing is fetched;
+# DOCS_INTERSPHINX=1 links to the documentation of Python, NumPy and PyTorch, whose lists are.
 docs: $(READY)
 	$(BIN)/python -m docs
 
