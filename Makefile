@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 export PYTHONHASHSEED := 0
 
-.PHONY: paper experiments demo readme contract faults scores bench bench-gpu bench-compare bench-record proofs enumerate examples test test-jax test-thorough fuzz mutants lint format lock audit wheel release clean
+.PHONY: paper experiments demo readme contract faults scores bench bench-gpu bench-compare bench-record proofs enumerate examples test test-jax test-thorough fuzz mutants docs docs-browser lint format lock audit wheel release clean
 .DELETE_ON_ERROR:
 
 # The paper, build/paper/paper.pdf, from the committed results: a minute; what is up to date is skipped.
@@ -108,6 +108,19 @@ fuzz: $(READY)
 mutants: $(READY)
 	$(BIN)/python -m tests.mutants $(MUTATED)
 	$(BIN)/python -m paper.readme
+
+# The site, build/docs/index.html, and its examples: a minute or two. Nothing is fetched;
+# DOCS_INTERSPHINX=1 links to the documentation of Python, NumPy and PyTorch, whose lists are.
+docs: $(READY)
+	$(BIN)/python -m docs
+
+# The explorer in a real browser: installs Debian's Chromium unless it is there.
+docs-browser: $(READY)
+	command -v chromium chromedriver || { \
+		root=$$(test $$(id -u) = 0 || echo sudo); \
+		$$root apt-get --quiet update; \
+		$$root apt-get --quiet install --yes --no-install-recommends chromium chromium-driver; }
+	$(BIN)/pytest tests/browser -o python_files='browser_*.py'
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

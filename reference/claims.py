@@ -166,3 +166,4 @@ LAW_PROPERTIES: Mapping[str, Property] = {
         lambda law, r: _identity_excess(4 / 3)(law, min(r, 0.5)),
     ),
 }
+"""What can be claimed of a speed law: name → property."""

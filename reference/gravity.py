@@ -307,3 +307,4 @@ GRAVITY_CLAIMS: Mapping[str, Claim] = claims_from(
         "scale_equivariant": ((10.0, 5.0),),
     },
 )
+"""What has been claimed of ζ: name → claim."""

@@ -16,6 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "analysis": {"reference"},
     "proofs": {"reference", "analysis"},
     "paper": {"reference", "analysis", "proofs", "torch_impl"},
+    "docs": {"reference", "analysis", "proofs", "torch_impl", "paper"},
     "examples": set(),  # what they show is `subluminal`, as it is installed
     "tests": ROOMS,
 }

@@ -20,8 +20,12 @@ LIMIT = 0.1
 """What the length of a step is limited to, where it is: 2/√δ for RGD."""
 
 RATES: Mapping[str, Mapping[str, float]] = {
-    "Rosenbrock": {"SGD": 5e-4, "RGD": 5e-4, "Adam": 0.5, "RelativisticAdam": 0.5, "Gravity": 1e-2},
-    "Rastrigin": {"SGD": 1e-2, "RGD": 1e-2, "Adam": 0.5, "RelativisticAdam": 0.5, "Gravity": 1e-2},
+    landscape: {
+        **dict.fromkeys(("SGD", "RGD", "limited SGD"), of_slopes),
+        **dict.fromkeys(("Adam", "RelativisticAdam", "RelativisticAdamW"), 0.5),
+        "Gravity": 1e-2,
+    }
+    for landscape, of_slopes in (("Rosenbrock", 5e-4), ("Rastrigin", 1e-2))
 }
 """Learning rates: with a limit the same as without, where steps are longer."""
 
@@ -69,7 +73,9 @@ def draw_landscapes(paths: Mapping[str, Mapping[str, Array]], path: Path) -> Non
         for axes, name in zip(grid[0], names, strict=True):
             axes.set_title(name, fontsize=9)
         lines, labels = grid[0, 0].get_legend_handles_labels()
-        figure.legend(lines, labels, loc="outside lower center", ncols=len(labels))
+        figure.legend(
+            lines, labels, loc="outside lower center", ncols=min(len(labels), 2 * len(names))
+        )
         save(figure, path)
 
 
@@ -96,12 +102,20 @@ def _draw_path(axes: Axes, landscape: str, points: Array) -> None:
     )
 
 
-def landscapes(path: Path) -> None:
-    """Take the steps of every optimizer and draw them."""
+def landscapes(path: Path, shown: Mapping[str, tuple[str, Mapping[str, Any]]] = SHOWN) -> None:
+    """Take the steps of optimizers and draw them.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    shown
+        The optimizers, in the form of `SHOWN`, at the rates of `RATES`.
+    """
     paths = {
         landscape: {
             name: trajectory(landscape, optimizer, {**options, "lr": rates[optimizer]}, steps=STEPS)
-            for name, (optimizer, options) in SHOWN.items()
+            for name, (optimizer, options) in shown.items()
         }
         for landscape, rates in RATES.items()
     }

@@ -14,6 +14,9 @@ from .drawing import DASHES, STYLE, save
 
 Array = NDArray[np.float64]
 
+REGIMES = {"linear": "#CFE8F5", "transition": "#FBE3B3", "saturated": "#F2B8A0"}
+"""Colours of the regimes, in the order of the ratio."""
+
 
 def draw_laws(ratios: Array, gains: Mapping[str, Array], path: Path) -> None:
     """Draw gain and speed of every law over the speed ratio.
@@ -118,8 +121,7 @@ def draw_regimes(
     path
         File to write.
     """
-    kinds = ("linear", "transition", "saturated")
-    colours = ListedColormap(["#CFE8F5", "#FBE3B3", "#F2B8A0"])
+    kinds, colours = list(REGIMES), ListedColormap(list(REGIMES.values()))
     with plt.style.context(STYLE):
         figure, grid = plt.subplots(1, len(names), figsize=(3 * len(names), 2.9), sharey=True)
         for axes, (title, table) in zip(np.atleast_1d(grid), names.items(), strict=True):
