@@ -10,9 +10,9 @@ from analysis.files import markdown
 from analysis.tables import Table
 from paper.manuscript import answers
 from paper.manuscript.prose import TEXT
-from paper.manuscript.values import EXPERIMENTS, ROOT
+from paper.manuscript.values import EXPERIMENTS
 from paper.questions import report
-from paper.readme import blocks, filled
+from paper.readme import blocks
 from torch_impl.testing import CHECKS
 
 from .figures import GALLERY, experiment_picture
@@ -67,10 +67,9 @@ def pieces(derived: Mapping[str, Table]) -> dict[str, Callable[[], str]]:
     derived
         What `analysis` derives of each law: see `docs.derived`.
     """
-    readme = blocks()
     found = answers.filled(answers.read(EXPERIMENTS))
     return {
-        **{name: partial(str, text) for name, text in readme.items()},
+        **{name: partial(str, text) for name, text in blocks().items()},
         "advice": advice,
         "claims": claims,
         "checks": checks,
@@ -78,27 +77,7 @@ def pieces(derived: Mapping[str, Table]) -> dict[str, Callable[[], str]]:
         "gallery": gallery,
         "laws": lambda: laws(derived),
         "questions": lambda: questions(found),
-        "works-with": lambda: section(filled(_readme(), readme), "Works with"),
-        "guarantees": lambda: section(_readme(), "Guarantees"),
     }
-
-
-def _readme() -> str:
-    return (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def section(text: str, title: str) -> str:
-    """Return what stands under a title of the second level, up to the next.
-
-    Raises
-    ------
-    ValueError
-        If there is no such title.
-    """
-    _, found, after = text.partition(f"\n## {title}\n")
-    if not found:
-        raise ValueError(f"title={title!r}: expected one of the text's")
-    return after.partition("\n## ")[0].strip()
 
 
 def decisions(found: Mapping[str, Any]) -> str:

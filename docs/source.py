@@ -23,7 +23,16 @@ TAKEN: Mapping[str, str] = {
     "changelog.md": "CHANGELOG.md",
     **{
         f"{name}.md": f"docs/{name}.md"
-        for name in ("checks", "experiments", "faults", "fuzz", "mutants", "thorough")
+        for name in (
+            "checks",
+            "demo",
+            "experiments",
+            "faults",
+            "fuzz",
+            "mutants",
+            "thorough",
+            "works-with",
+        )
     },
 }
 """Pages that are texts of the tree, with what they are there."""

@@ -16,29 +16,44 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "paper" / "results"
 
 IN_README = {
-    "cpu": ("steps", "peers", "costs", "environment"),
-    "cuda": ("steps", "environment"),
+    "cpu": ("steps", "environment"),
+    "cuda": ("steps",),
 }
 """The tables of benchmarks that the README shows."""
 
 
 def blocks() -> dict[str, str]:
     """Return what stands between the README's markers, by marker."""
-    results = read(RESULTS)
     answered = answers.read(EXPERIMENTS)
-    counted = contract.read(RESULTS)
     return {
         "answers-environment": answered["environment"] if answered else answers.NOT_YET,
         "answers-table": markdown(report.rows(answers.filled(answered))),
+        **_worked_with(),
+        **bench.blocks(RESULTS, IN_README),
+        "theorems-counts": markdown(theorems.counts()),
+    }
+
+
+def _worked_with() -> dict[str, str]:
+    counted = contract.read(RESULTS)
+    return {
         "contract-environment": contract.environment(counted),
         "contract-works-with": markdown(contract.works_with_rows(counted)),
-        "contract-distributed": markdown(contract.distributed_rows(counted)),
-        **bench.blocks(RESULTS, IN_README),
+    }
+
+
+def working() -> dict[str, str]:
+    """Return what stands between the markers of the text on what works, by marker."""
+    distributed = markdown(contract.distributed_rows(contract.read(RESULTS)))
+    return {**_worked_with(), "contract-distributed": distributed}
+
+
+def demonstrated() -> dict[str, str]:
+    """Return what stands between the markers of the text on the demo, by marker."""
+    results = read(RESULTS)
+    return {
         "demo-regression": markdown(regression_rows(results)),
         "demo-digits": markdown(digits_rows(results)),
-        "theorems-counts": markdown(theorems.counts()),
-        "theorems-deep": theorems.deep_run(),
-        "theorems-enumeration": theorems.enumeration(),
     }
 
 
@@ -86,6 +101,8 @@ TEXTS: Mapping[str, Callable[[], dict[str, str]]] = {
     "README.md": blocks,
     "tests/benchmarks/README.md": lambda: bench.blocks(RESULTS),
     "proofs/README.md": lists,
+    "docs/demo.md": demonstrated,
+    "docs/works-with.md": working,
     "docs/checks.md": lambda: scores.blocks(RESULTS),
     "docs/experiments.md": lambda: experiments.blocks(EXPERIMENTS),
     "docs/faults.md": lambda: faults.blocks(RESULTS),

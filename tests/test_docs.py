@@ -18,7 +18,7 @@ from docs.__main__ import remote
 from docs.derived import FORM, draw
 from docs.docstrings import adapted
 from docs.figures import GALLERY, SHOWN, figures
-from docs.pieces import SITUATIONS, advice, decisions, pieces, questions, section
+from docs.pieces import SITUATIONS, advice, decisions, pieces, questions
 from docs.source import PAGES, TAKEN, relinked, texts
 from paper.manuscript import answers
 from paper.tables import theorems
@@ -61,7 +61,7 @@ def test_every_piece_is_shown(site: dict[str, str]) -> None:
         for path in PAGES.glob("*.md")
         for name in re.findall(r"\{\{ ([\w-]+) \}\}", path.read_text(encoding="utf-8"))
     }
-    ours = {"advice", "checks", "claims", "decisions", "gallery", "guarantees", "laws", "questions"}
+    ours = {"advice", "checks", "claims", "decisions", "gallery", "laws", "questions"}
     assert ours < asked <= set(pieces(DERIVED))
     assert not [page for page, text in site.items() if re.search(r"^\{\{ ", text, flags=re.M)]
 
@@ -113,14 +113,6 @@ def test_the_advice_is_the_papers(site: dict[str, str]) -> None:
     assert advice().startswith("- _Where training is stable and tuned._")
     assert "](settings.md#" in advice()
     assert "@" not in site["when-not.md"]
-
-
-def test_a_section_is_what_stands_under_its_title() -> None:
-    text = "# T\n\n## One\n\nfirst\n\n### Inner\n\n## Two\n\nsecond\n"
-    assert section(text, "One") == "first\n\n### Inner"
-    assert section(text, "Two") == "second"
-    with pytest.raises(ValueError, match=r"title='Three': expected one of the text's"):
-        section(text, "Three")
 
 
 def test_a_link_of_the_tree_becomes_one_of_the_site() -> None:
