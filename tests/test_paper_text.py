@@ -15,6 +15,7 @@ from paper import __main__
 from paper.figures import drawing as figures
 from paper.manuscript import answers, claims, pdf, prose, published, typeset
 from paper.manuscript.values import RESULTS, values
+from paper.questions import report
 from proofs.registry import read as read_registry
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +32,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pdf.write_values(out)
     for name in pdf.FIGURES:
         figures.save(plt.figure(figsize=(4, 2)), out / "figures" / f"{name}.pdf")
+    for file, _ in report.FIGURES.values():
+        figures.save(plt.figure(figsize=(8.5, 4)), out / "figures" / file)
     pdf.draw_demo(out)
     return out
 
