@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from paper.experiments.design import (
@@ -89,6 +89,7 @@ def _line(axes: Axes, i: int, x: Sequence[float], y: object, label: str) -> None
         linestyle=DASHES[i % len(DASHES)],
         marker=MARKERS[i % len(MARKERS)],
         markersize=3,
+        markevery=max(1, len(x) // 12),
         linewidth=1.1,
         label=label,
     )
@@ -193,6 +194,8 @@ def draw_spikes(evidence: Evidence, path: Path) -> None:
                 steps = (np.arange(length) + 1) * pairs[0][0].run.span
                 _line(axes, i, list(steps), np.median(ratios, axis=0), method.name)
             axes.set_yscale("log")
+            for set_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+                set_formatter(LogFormatter(minor_thresholds=(1, 0.4)))  # no powers of ten
             axes.set_xlabel("step")
             axes.set_title(task.replace("_", " "))
         panels[0].set_ylabel("training loss, over that without the spike")
