@@ -60,7 +60,11 @@ def work(rank, folder):
     optimizer = optimizer_of(model)
     train(model, optimizer, 0, slice(rank, None, PROCESSES))
     rows = [parameter.to_local().shape[0] for parameter in model.parameters()]
-    print(f"process {rank} of {PROCESSES} holds {rows} rows", flush=True)
+    everyones = [None] * PROCESSES
+    dist.all_gather_object(everyones, rows)
+    if rank == 0:  # of two that print at once lines can mix
+        for other, held in enumerate(everyones):
+            print(f"process {other} of {PROCESSES} holds {held} rows")
     checkpoint.save(state_of(model, optimizer), checkpoint_id=f"{folder}/checkpoint")
     dist.barrier()
     dist.destroy_process_group()
