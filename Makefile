@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 export PYTHONHASHSEED := 0
 
-.PHONY: paper experiments demo readme contract faults scores bench bench-gpu bench-compare bench-record proofs enumerate examples test test-jax test-thorough fuzz mutants docs docs-browser lint format lock audit wheel release clean
+.PHONY: paper experiments demo readme contract faults scores bench bench-gpu bench-compare bench-record proofs enumerate examples test test-slow test-jax test-thorough fuzz mutants docs docs-browser lint format lock audit wheel release clean
 .DELETE_ON_ERROR:
 
 # The paper, build/paper/paper.pdf, from the committed results: a minute; what is up to date is skipped.
@@ -78,8 +78,14 @@ enumerate: $(READY)
 	$(BIN)/python -m proofs.exhaustive
 	$(BIN)/python -m paper.readme
 
+# Every test but the slow ones, in a quarter of an hour on two cores.
 test: $(READY)
-	$(BIN)/pytest -n 2 --cov --cov-report=term
+	$(BIN)/pytest -n 2 -m "not slow" --cov --cov-report= --cov-fail-under=0
+
+# The slow ones, as long again: kernels in Triton's interpreter, several processes, the wheel, the
+# examples. After make test it also asks whether both together have run every line.
+test-slow: $(READY)
+	$(BIN)/pytest -n 2 -m slow --cov --cov-append --cov-report=term
 
 # Every script of examples/, the heavy one too, with what each prints.
 examples: $(READY)

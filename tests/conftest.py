@@ -1,7 +1,9 @@
 """Hypothesis profiles, one thread per process, and Triton's interpreter where it has no device."""
 
 import os
+from collections.abc import Iterable
 
+import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
@@ -15,3 +17,23 @@ torch.set_num_threads(1)
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # which Triton reads when it is imported
+
+SLOW = (
+    "tests/cuda/",
+    "tests/distributed/",
+    "tests/test_examples.py",
+    "tests/test_experiment_graph.py",
+    "tests/test_paper_text.py::test_the_command_builds_everything",
+    "tests/test_questions.py::test_every_figure_of_a_question_is_drawn",
+    "tests/test_theory_figures.py",
+    "tests/test_wheel.py",
+)
+"""Tests that are left to ``make test-slow``: half a minute or more, each or together."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before they are chosen by their markers
+def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
+    """Mark the slow tests."""
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
