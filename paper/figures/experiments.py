@@ -150,7 +150,7 @@ def _cells(axes: Axes, scores: Scores, task: str, exploded: NDArray[np.int64]) -
     axes.imshow(learned, origin="lower", aspect="auto", cmap="cividis", vmin=0, vmax=1)
     for (y, x), value in np.ndenumerate(scores):
         score = "" if value >= TASKS[task].trivial else f"{value:.2g}"
-        missed = "" if value <= TASKS[task].goal else "✕"
+        missed = "" if value <= TASKS[task].goal else "×"
         count = f"({exploded[y, x]})" if exploded[y, x] else ""
         text = " ".join(filter(None, (score, missed, count)))
         color = "w" if learned[y, x] < 0.6 else "k"  # noqa: PLR2004

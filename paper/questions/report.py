@@ -35,12 +35,12 @@ FIGURES: Mapping[str, tuple[str, str]] = {
     ),
     "tuned": (
         "factorial.pdf",
-        "Every method at nine constant learning rates: median validation error, ✕ where it misses "
+        "Every method at nine constant learning rates: median validation error, × where it misses "
         "the goal, in brackets how many of the cell's runs exploded. Light: more learned.",
     ),
     "moved": (
         "maps.pdf",
-        "Median score by learning rate and speed limit; ✕ where it misses the goal. Light: more "
+        "Median score by learning rate and speed limit; × where it misses the goal. Light: more "
         "learned.",
     ),
     "spikes": (
