@@ -78,12 +78,12 @@ enumerate: $(READY)
 	$(BIN)/python -m proofs.exhaustive
 	$(BIN)/python -m paper.readme
 
-# Every test but the slow ones, in a quarter of an hour on two cores.
+# Every test but the slow ones.
 test: $(READY)
 	$(BIN)/pytest -n 2 -m "not slow" --cov --cov-report= --cov-fail-under=0
 
-# The slow ones, as long again: kernels in Triton's interpreter, several processes, the wheel, the
-# examples. After make test it also asks whether both together have run every line.
+# The slow ones: kernels in Triton's interpreter, equivalence in binary32, several processes, the wheel,
+# the examples. After make test it also asks whether both together have run every line.
 test-slow: $(READY)
 	$(BIN)/pytest -n 2 -m slow --cov --cov-append --cov-report=term
 

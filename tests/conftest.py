@@ -21,6 +21,7 @@ if not torch.cuda.is_available():
 SLOW = (
     "tests/cuda/",
     "tests/distributed/",
+    "tests/test_equivalence.py::test_torch_takes_the_references_steps[float32-",
     "tests/test_examples.py",
     "tests/test_experiment_graph.py",
     "tests/test_paper_text.py::test_the_command_builds_everything",
