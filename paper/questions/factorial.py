@@ -18,11 +18,9 @@ def of_every(evidence: Evidence, task: str, method: Method) -> Scores:
 def explosions(evidence: Evidence, task: str, method: Method) -> list[int]:
     """Return how many runs of a method exploded, by learning rate."""
     runs = evidence.profile.cells([task], [method], NINE_RATES, "constant", SEEDS)
-    counts: dict[float, int] = {}
-    for run in runs:
-        lr = run.options["lr"]
-        counts[lr] = counts.get(lr, 0) + evidence.result(run).exploded
-    return list(counts.values())
+    exploded = np.array([evidence.result(run).exploded for run in runs])
+    by_rate = exploded.reshape(len(evidence.profile.few(NINE_RATES)), -1)
+    return [int(count) for count in by_rate.sum(axis=1)]
 
 
 def factorial(evidence: Evidence) -> list[list[str]]:
