@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 export PYTHONHASHSEED := 0
 
-.PHONY: paper experiments demo readme contract faults scores bench bench-gpu bench-compare bench-record proofs enumerate examples test test-slow test-jax test-thorough fuzz mutants docs docs-browser lint format lock audit wheel release clean
+.PHONY: paper experiments demo readme contract faults scores bench bench-gpu bench-compare bench-record proofs enumerate examples test test-slow coverage test-jax test-thorough fuzz mutants docs docs-browser lint format lock audit wheel release clean
 .DELETE_ON_ERROR:
 
 # The paper, build/paper/paper.pdf, from the committed results: a minute; what is up to date is skipped.
@@ -80,12 +80,17 @@ enumerate: $(READY)
 
 # Every test but the slow ones.
 test: $(READY)
-	$(BIN)/pytest -n 2 -m "not slow" --cov --cov-report= --cov-fail-under=0
+	$(BIN)/pytest -n 2 -m "not slow"
 
 # The slow ones: kernels in Triton's interpreter, equivalence in binary32, several processes, the wheel,
-# the examples. After make test it also asks whether both together have run every line.
+# the examples.
 test-slow: $(READY)
-	$(BIN)/pytest -n 2 -m slow --cov --cov-append --cov-report=term
+	$(BIN)/pytest -n 2 -m slow
+
+# Whether the tests run every line and branch: all of them on few examples, as tracing nearly doubles
+# their time.
+coverage: $(READY)
+	HYPOTHESIS_PROFILE=coverage $(BIN)/pytest -n 2 --cov
 
 # Every script of examples/, the heavy one too, with what each prints.
 examples: $(READY)
