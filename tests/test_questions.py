@@ -162,6 +162,7 @@ def test_what_stops_a_setting_is_told() -> None:
 
     above = QUESTIONS["preset"](evidence(tuned_at(1e-3)))
     assert "0 at rates below the baseline's best, 8 at it or above" in above.finding
+    assert above.finding.endswith("within noise on 8 of 8.")  # at the highest rate
     below = QUESTIONS["preset"](evidence(tuned_at(1e-2)))
     assert "8 at rates below the baseline's best, 0 at it or above" in below.finding
 
@@ -310,6 +311,8 @@ def test_the_report_has_the_form_that_the_texts_take(tmp_path: Path) -> None:
     report.write(tmp_path / "answers.json", found)
     assert answers.read(tmp_path) == found
     assert set(found["questions"]) == set(answers.QUESTIONS)
+    assert "at tuned rates is worse than that" in found["abstract"]
+    assert "Yes: " in found["abstract"]
     assert found["claims"]["high-learning-rates"]["verdict"] == "holds"
     assert report.report(NOT_HELPED)["claims"]["rnns"]["verdict"] == "fails"
     rows = report.rows(answers.filled(found))

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import Locator, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from paper.experiments.design import (
@@ -61,15 +61,14 @@ def draw_windows(evidence: Evidence, path: Path) -> None:
                     rates,
                     scores.min(axis=1),
                     scores.max(axis=1),
-                    color=f"C{i % 7}",
+                    color=f"C{i}",
                     alpha=0.12,
                     linewidth=0,
                 )
             axes.axhline(TASKS[task].goal, color="0.4", linewidth=0.8, linestyle=":")
             axes.set_xscale("log")
             axes.set_yscale("log")
-            axes.yaxis.set_minor_formatter(NullFormatter())
-            axes.yaxis.set_major_locator(LogLocator(numticks=4))
+            _plain_numbers(axes)
             axes.set_title(task.replace("_", " "), fontsize=9)
         for axes in panels:
             axes.axis("off")
@@ -85,7 +84,7 @@ def _line(axes: Axes, i: int, x: Sequence[float], y: object, label: str) -> None
     axes.plot(
         x,
         y,  # type: ignore[arg-type]
-        color=f"C{i % 7}",
+        color=f"C{i}",
         linestyle=DASHES[i % len(DASHES)],
         marker=MARKERS[i % len(MARKERS)],
         markersize=3,
@@ -93,6 +92,20 @@ def _line(axes: Axes, i: int, x: Sequence[float], y: object, label: str) -> None
         linewidth=1.1,
         label=label,
     )
+
+
+def _plain_numbers(axes: Axes) -> None:
+    """Label what has been drawn over a logarithmic axis without powers of ten, four times or so."""
+    low, high = axes.get_ylim()
+    if high < 10 * low:
+        locator: Locator = MaxNLocator(4)
+    elif high < 100 * low:
+        locator = LogLocator(subs=(1, 3))
+    else:
+        locator = LogLocator(numticks=4)
+    axes.yaxis.set_major_locator(locator)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _legend_below(figure: Figure, source: Axes) -> None:
@@ -194,8 +207,7 @@ def draw_spikes(evidence: Evidence, path: Path) -> None:
                 steps = (np.arange(length) + 1) * pairs[0][0].run.span
                 _line(axes, i, list(steps), np.median(ratios, axis=0), method.name)
             axes.set_yscale("log")
-            for set_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-                set_formatter(LogFormatter(minor_thresholds=(1, 0.4)))  # no powers of ten
+            _plain_numbers(axes)
             axes.set_xlabel("step")
             axes.set_title(task.replace("_", " "))
         panels[0].set_ylabel("training loss, over that without the spike")

@@ -137,15 +137,22 @@ def _answered(name: str, evidence: Evidence) -> Answer | None:
 
 
 def _abstract(evidence: Evidence, found: Mapping[str, Answer]) -> str:
-    """Return the abstract's sentence on the two questions that it tells of."""
-    if not {"windows", "preset"} <= found.keys():
+    """Return the abstract's sentences on the three questions that it tells of."""
+    if not {"windows", "tuned", "preset"} <= found.keys():
         return ABSTRACT_NOT_YET
-    windows, preset = found["windows"], found["preset"]
+    compared = {
+        "better": "better than",
+        "worse": "worse than",
+        "no difference shown": "not shown to differ from",
+    }
+    _, _, tuned = found["tuned"].verdict.rpartition(": ")
+    flat, _, _ = found["preset"].finding.partition(";")
     return (
         f"In {evidence.runs:,} runs on {len(EVERY_TASK)} tasks the window of learning rates is "
-        f"{windows.verdict} with a limit that decays with the rate; one fixed setting that is as "
-        f"good as tuned AdamW with clipping at any rate over three decades: {preset.verdict}. "
-        f"{preset.finding}"
+        f"{found['windows'].verdict} with a limit that decays with the rate, and the result at "
+        f"tuned rates is {compared[tuned]} that of AdamW with clipping. Is one fixed setting as "
+        f"good as that, at any rate over three decades? {found['preset'].verdict.capitalize()}: "
+        f"{flat}."
     )
 
 
