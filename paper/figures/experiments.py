@@ -158,15 +158,16 @@ def draw_factorial(evidence: Evidence, path: Path) -> None:
 
 
 def _cells(axes: Axes, scores: Scores, task: str, exploded: NDArray[np.int64]) -> None:
-    """Draw scores of shape (rows, columns), lighter where more is learned."""
-    learned = 1 - scores / TASKS[task].trivial
-    axes.imshow(learned, origin="lower", aspect="auto", cmap="cividis", vmin=0, vmax=1)
+    """Draw scores of shape (rows, columns), lighter where more is learned; 1 is the goal."""
+    trivial, goal = TASKS[task].trivial, TASKS[task].goal
+    learned = (trivial - scores) / (trivial - goal)
+    axes.imshow(learned, origin="lower", aspect="auto", cmap="cividis", vmin=0, vmax=1.2)
     for (y, x), value in np.ndenumerate(scores):
-        score = "" if value >= TASKS[task].trivial else f"{value:.2g}"
-        missed = "" if value <= TASKS[task].goal else "×"
+        score = "" if value >= trivial else f"{value:.2g}"
+        missed = "" if value <= goal else "×"
         count = f"({exploded[y, x]})" if exploded[y, x] else ""
         text = " ".join(filter(None, (score, missed, count)))
-        color = "w" if learned[y, x] < 0.6 else "k"  # noqa: PLR2004
+        color = "w" if learned[y, x] < 0.7 else "k"  # noqa: PLR2004
         axes.text(x, y, text, ha="center", va="center", fontsize=5.5, color=color)
     axes.grid(visible=False)
 
