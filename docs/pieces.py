@@ -36,7 +36,7 @@ SITUATIONS: Mapping[str, tuple[str, str]] = {
     ),
     "spikes": (
         "Single gradients are far too large.",
-        '`placement="gradient"`, or `on_nonfinite="skip"`',
+        '`placement="gradient"` beside a limit of the update, clipping and AdaGC',
     ),
     "widths": (
         "A setting found on a small model is to hold for a wide one.",

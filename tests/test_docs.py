@@ -160,6 +160,8 @@ def test_bars_and_rooms_in_docstrings_are_adapted() -> None:
         "\\|u\\| as in `subluminal.reference.limit`, ``a | b``\n\n>>> 1 | 2\n3\n\n`subluminal.LAWS`"
     )
     assert adapted(text) == expected
+    formula = ".. math::\n    \\|u\\| = 1"
+    assert adapted(formula) == formula
 
 
 def test_every_formula_of_the_registry_can_be_drawn() -> None:

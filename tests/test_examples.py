@@ -148,10 +148,10 @@ def test_the_published_gravity_is_the_same_constructor_and_its_checkpoint_goes_o
 
 def test_keras_learns_the_digits_with_gravity(run: Run) -> None:
     backend, accuracy, loaded, clock = run("keras_digits")
-    assert backend == f"backend {os.environ['KERAS_BACKEND']}, 290 steps"
-    assert numbers(accuracy)[-1] > 0.95
+    assert backend == f"backend {os.environ['KERAS_BACKEND']}, 240 steps"
+    assert numbers(accuracy)[-1] > 0.85
     assert loaded == "loaded: Gravity, the same configuration: True"
-    assert clock == "and the same clock: 290"
+    assert clock == "and the same clock: 240"
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)

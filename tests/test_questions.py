@@ -201,11 +201,11 @@ def test_spikes_are_told_by_how_long_they_last() -> None:
         return 0.0 if run.options.get("placement") == "gradient" else 0.5
 
     found = QUESTIONS["spikes"](evidence(level))
-    assert found.verdict == "gradients limited: faster"
+    assert found.verdict == "back sooner with limited gradients than with limited updates"
     undisturbed = "limited, rms c = 0.01, gradient; limited, rms c = 0.01, per_component, gradient."
     assert found.finding.endswith(f"Undisturbed on every task (median): {undisturbed}")
     other = QUESTIONS["spikes"](evidence(lambda run: 0.5 - level(run)))
-    assert other.verdict == "updates limited: faster"
+    assert other.verdict == "back sooner with limited updates than with limited gradients"
     assert QUESTIONS["spikes"](evidence(lambda _: 0.2)).verdict == "no difference shown"
 
 
@@ -243,16 +243,18 @@ def test_a_limit_transfers_if_its_best_does_not_move() -> None:
         return 0.05 if c == best.get(str(run.options.get("speed_unit"))) else 0.2
 
     verdict = QUESTIONS["widths"](evidence(level)).verdict
-    assert verdict == "norm moves, rms transfers, relative at the end of the grid"
+    assert (
+        verdict == "the best limit in norm: moves; rms: transfers; relative: at the end of the grid"
+    )
 
 
 def test_a_difference_between_laws_is_found() -> None:
     def level(run: Run) -> float:
         return 0.11 if run.options.get("law") == "tanh" else 0.1
 
-    assert QUESTIONS["shape"](evidence(level)).verdict == "shown for: tanh"
+    assert QUESTIONS["shape"](evidence(level)).verdict == "a difference is shown for tanh"
     found = QUESTIONS["shape"](evidence(lambda _: 0.1))
-    assert found.verdict == "shown for: none"
+    assert found.verdict == "a difference is shown for no law"
     assert len(found.tables["shape"]) == len(SHAPES)
 
 
@@ -262,7 +264,7 @@ def test_modes_are_compared_at_their_best() -> None:
         return {"global": 0.2, "per_component": 0.05 if c == 1e-2 else 0.9}.get(str(mode), 0.1)
 
     verdict = QUESTIONS["modes"](evidence(level)).verdict
-    assert verdict == "against per_param: per_component better, global worse"
+    assert verdict == "against per_param, per_component: better; global: worse"
 
 
 def test_gravity_is_told_where_it_works() -> None:
@@ -286,8 +288,9 @@ def test_low_precision_is_compared_at_the_same_rates() -> None:
         lost = (narrow and run.task == "digits_bf16") or gained
         return 0.9 if lost and run.method == ADAMW.name else 0.02
 
-    assert QUESTIONS["precision"](evidence(level)).verdict == "fewer rates train with: AdamW"
-    assert QUESTIONS["precision"](HELPED).verdict == "fewer rates train with: none"
+    fewer = "in bfloat16 fewer rates train with"
+    assert QUESTIONS["precision"](evidence(level)).verdict == f"{fewer} AdamW"
+    assert QUESTIONS["precision"](HELPED).verdict == f"{fewer} no method"
 
 
 def test_questions_without_their_runs_are_not_answered() -> None:

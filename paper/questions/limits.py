@@ -66,7 +66,8 @@ def spikes(evidence: Evidence) -> Answer:
     mean, p = mean_interval(faster), sign_flip_test(faster)
     verdict = "no difference shown"
     if p < LEVEL:
-        verdict = "gradients limited: faster" if mean.estimate > 0 else "updates limited: faster"
+        pair = ("gradients", "updates") if mean.estimate > 0 else ("updates", "gradients")
+        verdict = "back sooner with limited {} than with limited {}".format(*pair)
     return Answer(
         "What does a spike of the gradient do, with a limit of the update or of the gradient?",
         f"Steps until the training loss is back (at most {BACK:g} times that of the same run "
@@ -145,13 +146,13 @@ def transfer(evidence: Evidence) -> Answer:
         steady = max(best) / min(best) <= ONE_PLACE
         at_end = {limits[0], limits[-1]} & set(best)
         word = "at the end of the grid" if at_end else "transfers" if steady else "moves"
-        verdicts.append(f"{unit} {word}")
+        verdicts.append(f"{unit}: {word}")
     return Answer(
         "Does c transfer over widths, in each unit?",
         "The c with the best median score at each width; a unit transfers if it varies by no more "
         "than one place of the grid (a factor of 3.3) and is nowhere at its end. Beside it, chosen "
         "after the first runs, the largest c that reaches the goal.",
-        ", ".join(verdicts),
+        f"the best limit in {'; '.join(verdicts)}",
         f"Largest over smallest c over {len(widths)} widths, of the best and of the largest that "
         f"trains: {'; '.join(findings)}.",
         {"widths": rows},
@@ -187,7 +188,7 @@ def shapes(evidence: Evidence) -> Answer:
         "Does the shape of the law matter?",
         f"Scores paired over tasks and seeds (mean over {len(SHAPE_RATES)} rates, c decayed), "
         f"signs flipped; it matters for a law with p < {LEVEL:g} (Holm).",
-        f"shown for: {', '.join(found) or 'none'}",
+        f"a difference is shown for {', '.join(found) or 'no law'}",
         "; ".join(f"{row[0]}: {row[1]}, p = {row[2]}" for row in rows[1:])
         + f". With {pairs} pairs a mean difference of {number(power * deviation)} would be found "
         "with a probability of 80 %.",
@@ -233,8 +234,9 @@ def modes(evidence: Evidence) -> Answer:
         "Best score over the same speed limits and rates, paired over tasks and seeds with that of "
         f"per_param, as a share of the trivial score; different at p < {LEVEL:g} (signs flipped, "
         "Holm).",
-        "against per_param: " + ", ".join(f"{mode} {verdict}" for mode, verdict, _, _ in shown),
-        "; ".join(
+        "against per_param, " + "; ".join(f"{mode}: {verdict}" for mode, verdict, _, _ in shown),
+        "Error more than with per_param: "
+        + "; ".join(
             f"{mode}: {interval(difference)}, p = {number(float(p))}"
             for mode, _, difference, p in shown
         )

@@ -110,7 +110,7 @@ def precision(evidence: Evidence) -> Answer:
         "What does low precision change?",
         "Learning rates that train in binary32 and under bfloat16 autocast; changed where fewer "
         "do.",
-        f"fewer rates train with: {', '.join(fewer) or 'none'}",
+        f"in bfloat16 fewer rates train with {', '.join(fewer) or 'no method'}",
         "Rates lost over both tasks: "
         + ", ".join(f"{name} {count}" for name, count in lost.items())
         + ".",

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from ..expect import (
     advance,
@@ -153,6 +154,7 @@ def hooks_around_saving_and_loading_are_called(subject: Subject) -> None:
     expect(saved.pop("author", None) == "hook", "what a hook made of the saved state is lost")
     renamed = {**saved, "param_groups": [{**saved["param_groups"][0], "note": "theirs"}]}
     restored = subject.build(leaves)
+    own = _loading_hooks(restored)
     restored.register_load_state_dict_pre_hook(
         lambda _, loaded: {
             **loaded,
@@ -166,9 +168,17 @@ def hooks_around_saving_and_loading_are_called(subject: Subject) -> None:
         restored.load_state_dict(renamed)
     expected = ["before saving", "ours", "ours"]
     expect(calls == expected, f"the hooks saw {calls}: expected {expected}")
-    for kind in ("pre", "post"):
-        number = len(getattr(restored, f"_optimizer_load_state_dict_{kind}_hooks"))
-        expect(number == 1, f"{number} {kind}-hooks are left of the 1 that was registered")
+    for kind, number in _loading_hooks(restored).items():
+        left = number - own[kind]
+        expect(left == 1, f"{left} {kind}-hooks are left of the 1 that was registered")
+
+
+def _loading_hooks(optimizer: Optimizer) -> dict[str, int]:
+    """Count the hooks of loading, by their kind."""
+    return {
+        kind: len(getattr(optimizer, f"_optimizer_load_state_dict_{kind}_hooks"))
+        for kind in ("pre", "post")
+    }
 
 
 @check("state")
