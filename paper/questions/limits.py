@@ -235,7 +235,7 @@ def modes(evidence: Evidence) -> Answer:
         f"per_param, as a share of the trivial score; different at p < {LEVEL:g} (signs flipped, "
         "Holm).",
         "against per_param, " + "; ".join(f"{mode}: {verdict}" for mode, verdict, _, _ in shown),
-        "Error more than with per_param: "
+        "Change of the score, lower is better: "
         + "; ".join(
             f"{mode}: {interval(difference)}, p = {number(float(p))}"
             for mode, _, difference, p in shown
