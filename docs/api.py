@@ -9,7 +9,7 @@ from sphinx.pycode import ModuleAnalyzer
 
 import reference
 import torch_impl
-from torch_impl import callbacks, invariants, testing
+from torch_impl import callbacks, invariants, keras, testing
 from torch_impl.testing import pytest as testing_pytest
 
 from .docstrings import adapted
@@ -18,6 +18,7 @@ MODULES: Mapping[str, ModuleType] = {
     "subluminal": torch_impl,
     "subluminal.callbacks": callbacks,
     "subluminal.invariants": invariants,
+    "subluminal.keras": keras,
     "subluminal.reference": reference,
     "subluminal.testing": testing,
     "subluminal.testing.pytest": testing_pytest,
