@@ -27,11 +27,11 @@ TEXTS = {path.name: path.read_text(encoding="utf-8") for path in prose.sources()
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the paper's values, and pictures in the place of its figures."""
+    """Return a folder with the paper's values, and pictures of usual shape for its figures."""
     out = tmp_path_factory.mktemp("paper")
     pdf.write_values(out)
     for name in pdf.FIGURES:
-        figures.save(plt.figure(figsize=(4, 2)), out / "figures" / f"{name}.pdf")
+        figures.save(plt.figure(figsize=(8.5, 3.3)), out / "figures" / f"{name}.pdf")
     for file, _ in report.FIGURES.values():
         figures.save(plt.figure(figsize=(8.5, 4)), out / "figures" / file)
     pdf.draw_demo(out)

@@ -39,10 +39,9 @@ def blocks(folder: Path) -> dict[str, str]:
     Of the answers in a folder.
     """
     found = answers.read(folder) or {}
+    factorial = [[cell.replace("|", r"\|") for cell in row] for row in found.get("factorial", ())]
     return {
         "experiments-plan": markdown(plan()),
         "experiments-tasks": markdown(tasks()),
-        "experiments-factorial": markdown(found["factorial"])
-        if "factorial" in found
-        else answers.NOT_YET,
+        "experiments-factorial": markdown(factorial) if factorial else answers.NOT_YET,
     }
