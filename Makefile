@@ -87,10 +87,10 @@ test: $(READY)
 test-slow: $(READY)
 	$(BIN)/pytest -n 2 -m slow
 
-# Whether the tests run every line and branch: all of them on few examples, as tracing nearly doubles
+# Every test, the slow ones too, and whether they run every line and branch: tracing nearly doubles
 # their time.
 coverage: $(READY)
-	HYPOTHESIS_PROFILE=coverage $(BIN)/pytest -n 2 --cov
+	$(BIN)/pytest -n 2 --cov
 
 # Every script of examples/, the heavy one too, with what each prints.
 examples: $(READY)
