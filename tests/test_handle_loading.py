@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch.optim import Optimizer
 
 from tests.steps import normal
 from torch_impl import limit_speed
 from torch_impl.foreign import BUFFERS
+from torch_impl.testing import Subject, run_checks
 
 NAMES = ("one", "other")
 
@@ -214,3 +216,13 @@ def test_a_later_hook_may_put_a_state_in_order() -> None:
     hook.remove()
     with pytest.raises(ValueError, match=r"^param_names has 'other' as parameter 0"):
         optimizer.load_state_dict(saved)
+
+
+def test_its_own_hook_is_not_taken_for_one_that_loading_left() -> None:
+    def limited_adamw(params: Any, **options: Any) -> Optimizer:
+        optimizer = torch.optim.AdamW(params, **options)
+        limit_speed(optimizer, 0.1)
+        return optimizer
+
+    report = run_checks(Subject(limited_adamw), only=["hooks_around_saving_and_loading_are_called"])
+    assert report.counts["passed"] == 1
