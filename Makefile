@@ -180,9 +180,16 @@ release: $(READY)
 clean:
 	rm -rf .venv build dist
 
+# torch comes by itself and is checked here: among files with hashes pip takes one whose index tells its
+# hash, and would so prefer the CUDA build of an index to the CPU build in a folder of wheels.
 $(READY): requirements.lock constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
 	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip download --quiet --no-deps --constraint constraints.txt --dest .venv/torch torch
+	grep -q -e "$$($(BIN)/python -m pip hash .venv/torch/*.whl | tail -n 1)" requirements.lock \
+		|| { echo "The torch that pip takes here is not in requirements.lock: see make lock"; exit 1; }
+	$(BIN)/python -m pip install --quiet --no-deps .venv/torch/*.whl
+	rm -r .venv/torch
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt numpy torch --group dev
 	touch $@
