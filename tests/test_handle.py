@@ -157,7 +157,7 @@ def test_a_handle_that_is_removed_twice_leaves_its_successor_alone() -> None:
     limit_speed(optimizer, 0.25, law="hard_clip")
     first.remove()
     assert take(optimizer, param) == 0.25
-    with pytest.raises(ValueError, match="expected another"):
+    with pytest.raises(ValueError, match="already: expected none; change 'speed_limit' in"):
         limit_speed(optimizer, 0.25)
 
 

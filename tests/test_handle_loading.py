@@ -67,6 +67,13 @@ def of_no_form(state: Any) -> None:
     state["state"][0] = [1.0]
 
 
+def of_a_whole_training(state: Any) -> None:
+    """Put the state where scripts do that save a model beside its optimizer."""
+    own = dict(state)
+    state.clear()
+    state.update(model={}, optimizer=own)
+
+
 WRONG: list[tuple[Callable[[Any], None], str]] = [
     (longer, r"^state 'exp_avg' of parameter one in group 0 has shape \(4, 4\): expected the par"),
     (in_8_bits, "^state 'exp_avg_sq' of parameter other in group 0 has dtype torch.uint8: expect"),
@@ -75,6 +82,7 @@ WRONG: list[tuple[Callable[[Any], None], str]] = [
     (without_a_step, r"^state of parameter one in group 0 has keys .*expected 'step' too, for A"),
     (with_none, "^state 'exp_avg' of parameter other in group 0 is None: expected a dense tensor"),
     (reordered, "^param_names has 'other' as parameter 0, which is 'one' here: expected the order"),
+    (of_a_whole_training, r"^state_dict has keys \['model', 'optimizer'\]: expected 'state' and"),
     (of_no_form, r"^state 0 is \[1.0\]: expected a dict"),
 ]
 

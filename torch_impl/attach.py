@@ -98,7 +98,9 @@ def limit_speed(
         "telemetry": telemetry,
     }
     if not isinstance(optimizer, Optimizer):
-        raise ValueError(f"optimizer={optimizer!r}: expected a torch.optim.Optimizer")
+        raise ValueError(
+            f"optimizer is a {type(optimizer).__name__}: expected a torch.optim.Optimizer"
+        )
     if isinstance(optimizer, RelativisticAdam):
         raise ValueError(
             f"optimizer is a {type(optimizer).__name__}, which has a speed limit of its own: set "

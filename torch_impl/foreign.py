@@ -135,8 +135,10 @@ def refuse_policy(optimizer: Optimizer, policy: str) -> None:
 def check_loaded(optimizer: Optimizer, state_dict: StateDict) -> None:
     """Raise ValueError if a state that is to be loaded cannot be the optimizer's own.
 
-    Of most optimizers nothing can be known but the order of named parameters.
+    Of most optimizers nothing can be known but its form and the order of named parameters.
     """
+    saved = as_dict("state_dict", state_dict)
+    check_form({key: {} if key == "state" else value for key, value in saved.items()})
     check_order(optimizer, state_dict)
     needed = BUFFERS.get(type(optimizer))
     if needed is not None:

@@ -56,8 +56,9 @@ class SpeedLimitHandle:
         handles = optimizer.__dict__.setdefault(_HANDLES, {})
         if options["placement"] in handles:
             raise ValueError(
-                f"placement={options['placement']!r}: expected another, the optimizer has a handle "
-                "with this one; remove it first"
+                f"the optimizer has a speed limit with placement={options['placement']!r} already: "
+                f"expected none; change {self._limits.key!r} in its groups, or call remove() of "
+                "its handle first"
             )
         self._skips, self._seen = Skips(), Rows()
         self._known: list[Own] = []
@@ -94,7 +95,10 @@ class SpeedLimitHandle:
                 group.pop(key, None)
 
     def speed_report(self) -> SpeedReport:
-        """Return what the last step did, as `RelativisticAdam.speed_report` does."""
+        """Return what the last step did, as `RelativisticAdam.speed_report` does.
+
+        Without ``telemetry=True`` it has no tensors, but counts skipped steps all the same.
+        """
         self.guard.check()
         names = {id(param): name for param, name in named_parameters(self._optimizer)}
         return self._seen.report(names, self._skips.read())

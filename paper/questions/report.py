@@ -93,7 +93,7 @@ def environment(evidence: Evidence, answered: int, machine: Mapping[str, Any] | 
     """Say what was run, and on what."""
     ran = (
         f"{answered} of {len(QUESTIONS)} questions are answered; {evidence.runs:,} runs, "
-        f"{len(SEEDS)} seeds a cell (3 in the search, 10 for the shape of the law), "
+        f"{len(SEEDS)} seeds a cell (10 for the shape of the law), "
         f"{evidence.hours:.1f} CPU-hours, {evidence.exploded:,} runs exploded"
     )
     if machine is None:
