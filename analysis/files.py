@@ -14,7 +14,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as a Markdown table, the first one its head."""
-    head, *body = rows
+    """Return rows as a Markdown table, the first one its head; a bar in a cell does not end it."""
+    head, *body = ([cell.replace("|", r"\|") for cell in row] for row in rows)
     lines = [head, ["---"] * len(head), *body]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

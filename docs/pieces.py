@@ -8,6 +8,7 @@ from typing import Any
 import reference
 from analysis.files import markdown
 from analysis.tables import Table
+from paper.figures.landscapes import RATES
 from paper.manuscript import answers
 from paper.manuscript.prose import TEXT
 from paper.manuscript.values import EXPERIMENTS
@@ -15,7 +16,7 @@ from paper.questions import report
 from paper.readme import blocks
 from torch_impl.testing import CHECKS
 
-from .figures import GALLERY, experiment_picture
+from .figures import GALLERY, SHOWN, experiment_picture
 
 SITUATIONS: Mapping[str, tuple[str, str]] = {
     "windows": (
@@ -107,10 +108,11 @@ def questions(found: Mapping[str, Any]) -> str:
         parts += [f"*{entry['statistic']}*", f"**{entry['verdict']}.** {entry['answer']}"]
         if entry["figure"]:
             picture = experiment_picture(entry["figure"])
-            parts.append(f"```{{figure}} figures/{picture}\n{entry['caption']}\n```")
+            figure = f"```{{figure}} figures/{picture}\n{entry['caption']}\n```"
+            parts.append(f":::{{div}} wide-figure\n{figure}\n:::")
         if entry["table"]:
-            cells = [[cell.replace("|", r"\|") for cell in row] for row in entry["table"]]
-            parts.append(f":::{{dropdown}} {name}: the numbers\n{markdown(cells)}\n:::")
+            numbers = markdown(entry["table"])
+            parts.append(f":::{{dropdown}} {name}: the numbers\n{numbers}\n:::")
     return "\n\n".join(parts)
 
 
@@ -146,8 +148,7 @@ def claims() -> str:
     rows = [["property", "says", "fails for"]]
     for name, item in reference.LAW_PROPERTIES.items():
         failing = [f"`{law.key}`" for law in reference.LAWS.values() if not law.claims[name].holds]
-        says = item.statement.replace("|", r"\|")
-        rows.append([f"`{name}`", says, ", ".join(failing) or "none"])
+        rows.append([f"`{name}`", item.statement, ", ".join(failing) or "none"])
     return markdown(rows)
 
 
@@ -165,10 +166,7 @@ def laws(derived: Mapping[str, Table]) -> str:
             parts.append(markdown(rows))
         else:
             parts.append("Every property holds.")
-        cells = [
-            [name.replace("|", r"\|"), f"`{value}`".replace("|", r"\|")]
-            for name, value in derived[law.key].items()
-        ]
+        cells = [[name, f"`{value}`"] for name, value in derived[law.key].items()]
         facts = markdown([["fact", "derived"], *cells])
         parts.append(f":::{{dropdown}} What follows for {law.key}, by sympy\n{facts}\n:::")
     return "\n\n".join(parts)
@@ -179,14 +177,24 @@ def checks() -> str:
     rows = [["check", "about", "", "beyond torch.optim"]]
     for check in CHECKS.values():
         cost = "takes long" if check.costly else ""
-        rows.append([check.statement, check.topic, cost, check.beyond_torch.replace("|", r"\|")])
+        rows.append([check.statement, check.topic, cost, check.beyond_torch])
     return markdown(rows)
 
 
 def gallery() -> str:
-    """Return a card for each optimizer of the gallery."""
+    """Return a card for each optimizer of the gallery, with its settings."""
     cards = [
-        f":::{{grid-item-card}} {title}\n![Paths of {title}](figures/{file})\n:::"
+        f":::{{grid-item-card}} {title}\n![Paths of {title}](figures/{file})\n\n"
+        f"{_settings(title)}\n:::"
         for title, file in GALLERY.items()
     ]
     return "::::{grid} 1 1 2 3\n:gutter: 3\n\n" + "\n\n".join(cards) + "\n\n::::"
+
+
+def _settings(title: str) -> str:
+    """Return the learning rates of an optimizer of the gallery, and its other options."""
+    optimizer, given = SHOWN[title]
+    options = {key: value for key, value in given.items() if key != "limit"}
+    rates = " and ".join(f"{rates[optimizer]:g} ({where})" for where, rates in RATES.items())
+    told = [f"`{key}={value!r}`" for key, value in (options | given.get("limit", {})).items()]
+    return "; ".join([f"`lr` = {rates}", *told])

@@ -89,7 +89,7 @@ const drawLaw = (id, formula, title) => (s) => {
   element(`${id}-says`).textContent =
     `An update of two entries of size lr has r = ${number(typical)}: ` +
     (Number.isNaN(value) ? "there the law is undefined." : `${words}.`) +
-    " Grey: the other laws.";
+    " Grey: the other laws; point at one for its name.";
 };
 
 const SURFACES = Object.fromEntries(

@@ -175,11 +175,7 @@ def rows(found: Mapping[str, Any]) -> list[list[str]]:
     Of what `paper.manuscript.answers.filled` returns.
     """
     body = [
-        [
-            entry["title"],
-            f"**{entry['verdict']}**" if entry["verdict"] else "–",
-            entry["answer"].replace("|", "\\|"),
-        ]
+        [entry["title"], f"**{entry['verdict']}**" if entry["verdict"] else "–", entry["answer"]]
         for entry in found["questions"].values()
     ]
     return [["question", "answer", "measured"], *body]

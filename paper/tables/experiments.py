@@ -39,7 +39,7 @@ def blocks(folder: Path) -> dict[str, str]:
     Of the answers in a folder.
     """
     found = answers.read(folder) or {}
-    factorial = [[cell.replace("|", r"\|") for cell in row] for row in found.get("factorial", ())]
+    factorial = found.get("factorial")
     return {
         "experiments-plan": markdown(plan()),
         "experiments-tasks": markdown(tasks()),

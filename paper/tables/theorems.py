@@ -52,22 +52,17 @@ def rows(domain: str) -> list[Row]:
 
 
 def _row(entry: Entry) -> Row:
-    verdict = "proved" if entry.kind == "theorem" else f"**false**: {_escaped(entry.witness)}"
+    verdict = "proved" if entry.kind == "theorem" else f"**false**: {entry.witness}"
     about = f" ({entry.formats})" if entry.formats else ""
     assumes = f" Assumes: {entry.assumes}" if entry.assumes else ""
     formula = entry.latex.replace(r"\|", r"\Vert ").replace("|", r"\vert ")
     return [
         f"`{entry.id}`",
-        _escaped(f"{entry.statement}{assumes}"),
+        f"{entry.statement}{assumes}",
         f"${formula}${about}",
         verdict,
         ", ".join(entry.methods),
     ]
-
-
-def _escaped(words: str) -> str:
-    """Return words for a cell, whose bars would end it."""
-    return words.replace("|", r"\|")
 
 
 def claims() -> list[Row]:
