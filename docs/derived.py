@@ -20,7 +20,7 @@ FORM = {law: {str: str} for law in FACTS}
 
 def newest() -> float:
     """Return when the sources and results were last changed, in seconds of the epoch."""
-    suffixes = {".py", ".mplstyle", ".toml", ".json", ".jsonl", ".png"}
+    suffixes = {".py", ".mplstyle", ".toml", ".json", ".gz", ".png"}
     return max(
         path.stat().st_mtime
         for name in SOURCES

@@ -15,6 +15,7 @@ from pytask import Product, task
 
 from .experiments.design import PROFILES, Profile
 from .experiments.evidence import folder_of, read
+from .experiments.store import COLLECTED
 from .figures import experiments as experiment_figures
 from .manuscript import answers, pdf, prose
 from .manuscript.values import EXPERIMENTS, RESULTS, ROOT
@@ -83,7 +84,7 @@ def _demo(out: Path) -> Any:
 
 
 def _experiment(file: str, profile: Profile, experiments: Path, out: Path) -> Any:
-    data = [*sorted(experiments.glob("*.jsonl")), *_sources()]
+    data = [*sorted(experiments.glob(f"*{COLLECTED}")), *_sources()]
 
     @task(name=f"figure {file}", id=file)
     def draw_experiment(

@@ -56,14 +56,14 @@ def test_a_killed_experiment_goes_on_where_it_was(tmp_path: Path) -> None:
     done = wait_for(3, tmp_path)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
-    assert not (tmp_path / "small.jsonl").exists()
+    assert not (store.collected(tmp_path, "small")).exists()
     kept = {path: path.stat().st_mtime_ns for path in done}
     for path in sorted((tmp_path / "runs").glob("*.json")):
         store.load(path)  # each is whole
     subprocess.run(command, cwd=store.ROOT, check=True)
     assert {path: path.stat().st_mtime_ns for path in done} == kept
     assert {path.name for path in (tmp_path / "runs").iterdir()} >= names(RUNS)
-    assert len(store.read_collected(tmp_path / "small.jsonl")) == len(RUNS)
+    assert len(store.read_collected(store.collected(tmp_path, "small"))) == len(RUNS)
 
 
 def test_a_worker_of_a_cluster_that_is_killed_loses_nothing(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_worker_of_a_cluster_that_is_killed_loses_nothing(tmp_path: Path) -> N
         assert build({"small": RUNS}, tmp_path, tmp_path, workers=2, dask=True)
         watcher.join()
         assert not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE
-    assert len(store.read_collected(tmp_path / "small.jsonl")) == len(RUNS)
+    assert len(store.read_collected(store.collected(tmp_path, "small"))) == len(RUNS)
     assert {path.name for path in (tmp_path / "runs").iterdir()} >= names(RUNS)
 
 

@@ -1,5 +1,6 @@
 """A run's file is named by its configuration and its code, is whole, and is made once."""
 
+import gzip
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -160,9 +161,8 @@ def test_every_run_that_can_be_named_has_code() -> None:
 
 def test_what_is_collected_is_read_again(tmp_path: Path) -> None:
     records = [store.load(store.perform(tiny(seed=seed), tmp_path)) for seed in (1, 0)]
-    path = tmp_path / "collected.jsonl"
+    path, again = (store.collected(tmp_path, name) for name in ("once", "again"))
     store.write_collected(path, records)
-    again = tmp_path / "again.jsonl"
     store.write_collected(again, reversed(records))
     assert path.read_bytes() == again.read_bytes()
     assert sorted(r["run"]["seed"] for r in store.read_collected(path)) == [0, 1]
@@ -170,11 +170,20 @@ def test_what_is_collected_is_read_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["{", '{"run": {}}', "[]", "1"])
 def test_a_line_that_is_no_record_is_named(text: str, tmp_path: Path) -> None:
-    path = tmp_path / "collected.jsonl"
+    path = store.collected(tmp_path, "some")
     store.write_collected(path, [store.load(store.perform(tiny(), tmp_path))])
-    with path.open("a", encoding="utf-8") as file:
+    with gzip.open(path, "at", encoding="utf-8") as file:
         file.write(text + "\n")
-    with pytest.raises(ValueError, match=r"collected\.jsonl, line 2"):
+    with pytest.raises(ValueError, match=r"^some\.jsonl\.gz, line 2"):
+        store.read_collected(path)
+
+
+@pytest.mark.parametrize("change", [lambda b: b[:-9], lambda b: b[1:], lambda b: b[:40] + b[41:]])
+def test_a_file_that_is_damaged_is_named(change: Any, tmp_path: Path) -> None:
+    path = store.collected(tmp_path, "some")
+    store.write_collected(path, [store.load(store.perform(tiny(), tmp_path))])
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(ValueError, match=r"^some\.jsonl\.gz: expected records, by gzip \("):
         store.read_collected(path)
 
 

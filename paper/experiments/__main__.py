@@ -71,7 +71,7 @@ def build(
     tasks = [
         made
         for name, runs in experiments.items()
-        for made in graph.tasks(runs, folder, results / f"{name}.jsonl")
+        for made in graph.tasks(runs, folder, store.collected(results, name))
     ]
     session = pytask.build(
         tasks=tasks,
@@ -114,7 +114,8 @@ def main(arguments: Sequence[str]) -> int:
     folder = FOLDER / profile.name
     results = folder_of(profile.name)
     console = Console() if sys.stdout.isatty() else Console(width=120)
-    kept = [r for path in sorted(RESULTS.glob("*.jsonl")) for r in store.read_collected(path)]
+    before = sorted(RESULTS.glob(f"*{store.COLLECTED}"))
+    kept = [record for path in before for record in store.read_collected(path)]
     if not given.afresh:
         restored = store.restore(kept, folder / "runs")
         console.print(f"{restored} runs are known from {RESULTS.relative_to(store.ROOT)}")
@@ -160,7 +161,7 @@ def keep(
 ) -> None:
     """Collect the records of runs that have been made, beside those that were kept before."""
     for name, runs in experiments.items():
-        path = results / f"{name}.jsonl"
+        path = store.collected(results, name)
         told = {store.configuration(run) for run in runs}
         before = store.read_collected(path) if path.exists() else []
         records = {store.configuration(Run(**record["run"])): record for record in before}

@@ -117,6 +117,6 @@ def read(profile: Profile, folder: Path) -> Evidence:
     ValueError
         If a file is not of records.
     """
-    files = {name: folder / f"{name}.jsonl" for name in (*EXPERIMENTS, CONFIRMATION)}
+    files = {name: store.collected(folder, name) for name in (*EXPERIMENTS, CONFIRMATION)}
     kept = {name: store.read_collected(file) for name, file in files.items() if file.exists()}
     return Evidence(profile, kept)

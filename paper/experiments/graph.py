@@ -47,7 +47,8 @@ def tasks(runs: Sequence[Run], folder: Path, collected: Path) -> list[Callable[.
     made, parts = [], []
     for batch in batches(runs):
         names = "".join(store.key(run) for run in batch)
-        part = folder / "batches" / f"{hashlib.sha256(names.encode()).hexdigest()[:24]}.jsonl"
+        digest = hashlib.sha256(names.encode()).hexdigest()[:24]
+        part = store.collected(folder / "batches", digest)
         made.append(_performing(batch, folder / "runs", part))
         parts.append(part)
     return [*made, _collecting(parts, collected)]

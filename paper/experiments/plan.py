@@ -34,7 +34,7 @@ def confirming(profile: Profile, results: Path) -> dict[str, list[Run]]:
     """Return the runs that confirm what the search has found; none until all of it is there."""
     plan = planned(profile)
     known = {store.configuration(run) for runs in plan.values() for run in runs}
-    path = results / "search.jsonl"
+    path = store.collected(results, "search")
     searched = store.read_collected(path) if path.exists() else []
     found = {store.configuration(Run(**record["run"])) for record in searched}
     if any(store.configuration(run) not in found for run in plan["search"]):

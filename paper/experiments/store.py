@@ -5,11 +5,13 @@ A file is written whole or not at all, so that whatever is killed loses only wha
 
 import ast
 import functools
+import gzip
 import hashlib
 import importlib.metadata
 import json
 import sys
 import time
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,9 @@ OURS = ("paper", "reference", "torch_impl")
 KERNELS = ("torch_impl.fused.cpu", "torch_impl.fused.cpu_kernels")
 REGISTRIES = ("paper.tasks", "paper.optimizers", "torch_impl")
 """What knows of all tasks and optimizers, of which a run needs one each."""
+
+COLLECTED = ".jsonl.gz"
+"""How the files of records end."""
 
 FORM = {**RESULT, "error?": str, "code": str, "seconds": float}
 """What the file of a run holds."""
@@ -204,10 +209,16 @@ def _is_text(node: ast.AST) -> bool:
     )
 
 
+def collected(folder: Path, name: str) -> Path:
+    """Return the file of an experiment's records."""
+    return folder / f"{name}{COLLECTED}"
+
+
 def write_collected(path: Path, records: Iterable[dict[str, Any]]) -> None:
-    """Write records into one file, a line each, in an order that is theirs."""
+    """Write records into one file, a line each, in an order that is theirs; compressed by gzip."""
     lines = sorted(line(record) for record in records)
-    write_atomically(path, "".join(f"{text}\n" for text in lines))
+    text = "".join(f"{text}\n" for text in lines)
+    write_atomically(path, gzip.compress(text.encode("utf-8"), mtime=0))
 
 
 def read_collected(path: Path) -> list[dict[str, Any]]:
@@ -216,10 +227,14 @@ def read_collected(path: Path) -> list[dict[str, Any]]:
     Raises
     ------
     ValueError
-        If a line is no record; it says which and what was expected.
+        If it is not compressed, or a line is no record; it says which and what was expected.
     """
+    try:
+        lines = gzip.decompress(path.read_bytes()).decode("utf-8").splitlines()
+    except (gzip.BadGzipFile, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise ValueError(f"{path.name}: expected records, by gzip ({error})") from error
     records = []
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, text in enumerate(lines, start=1):
         place = f"{path.name}, line {number}"
         try:
             record = json.loads(text)
