@@ -101,7 +101,37 @@ def test_skipped_steps_are_counted_and_leave_nothing(eps: float, capturable: boo
         assert torch.equal(param.detach(), held)
         assert third.item() == 1.0
         assert not optimizer.speed_report().tensors
-        assert capturable or third not in optimizer.state
+        assert (third in optimizer.state) is capturable
+
+
+def test_without_a_policy_every_step_is_taken_and_none_is_judged() -> None:
+    param = leaf(1.0)
+    optimizer = RelativisticAdam([param])
+    param.grad = gradient(math.nan)
+    optimizer.step()
+    assert math.isnan(param.item())
+    assert counted(optimizer) == (0, 0)
+
+
+@pytest.mark.parametrize("capturable", [False, True])
+def test_a_square_that_the_state_does_not_hold_is_not_taken(capturable: bool) -> None:
+    """1.25·2⁶³ has one that is finite in 32 bits, but is more than is promised to be."""
+    param = leaf(1.0, dtype=torch.float32)
+    optimizer = RelativisticAdam([param], on_nonfinite="skip", capturable=capturable)
+    for factor, counts in ((1.0, (0, 0)), (1.25, (1, 1))):
+        param.grad = gradient(factor * 2.0**63, dtype=torch.float32)
+        optimizer.step()
+        assert counted(optimizer) == counts
+
+
+def test_a_step_that_is_proven_finite_takes_no_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    copies: list[Any] = []
+    monkeypatch.setattr("torch_impl.base.Snapshot", copies.append)
+    param = leaf(1.0)
+    optimizer = RelativisticAdam([param], on_nonfinite="skip")
+    param.grad = gradient(1.0)
+    optimizer.step()
+    assert copies == []
 
 
 def test_a_state_that_is_not_finite_before_a_proven_step_is_found() -> None:

@@ -1,21 +1,83 @@
 """What other tests of schedules would let change, on limits that can be added up."""
 
 import math
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.cases import Options
 from tests.details.few import META, PATHS, gradient, leaf
 from torch_impl import RelativisticAdam
 from torch_impl.relativistic import _scope
 from torch_impl.schedules import (
+    MEASURED_STEPS,
     PUBLISHED_LIMIT,
     SIZES,
     check_given_limit,
+    check_limit,
     check_schedule,
     following,
+    remember_sizes,
+    speed_limit_now,
 )
+
+
+def batch(steps: Sequence[float | Tensor] = (), sizes: Sequence[Tensor] = (), **group: Any) -> Any:
+    """Return what schedules read of a batch, and where they write."""
+    plain = {
+        "speed_limit": 2.0,
+        "speed_follows_lr": False,
+        "adaptive_speed": False,
+        "speed_warmup_steps": 4.0,
+    }
+    written: dict[str, list[Tensor]] = {}
+    own = plain | group
+    return SimpleNamespace(
+        group=own,
+        steps=list(steps),
+        number=own.__getitem__,
+        read={SIZES: list(sizes)}.__getitem__,
+        write=written.__setitem__,
+        written=written,
+    )
+
+
+def test_a_warm_up_is_a_number_where_all_count_alike_on_the_host() -> None:
+    assert speed_limit_now(batch([1.0, 1.0], adaptive_speed=True)) == 0.5
+    assert isinstance(speed_limit_now(batch([1.0, 1.0], adaptive_speed=True)), float)
+    apart = speed_limit_now(batch([1.0, 2.0], adaptive_speed=True))
+    assert isinstance(apart, Tensor)
+    assert (apart.dtype, apart.tolist()) == (torch.float64, [0.5, 1.0])
+    there = speed_limit_now(batch([torch.tensor(1.0)] * 2, adaptive_speed=True))
+    assert isinstance(there, Tensor)
+    assert there.tolist() == [0.5, 0.5]
+
+
+def test_every_parameter_has_the_median_of_its_own_sizes() -> None:
+    sizes = [torch.full((MEASURED_STEPS,), value) for value in (1.0, 3.0, 5.0)]
+    sizes[2][-1] = 0.0  # is still to come
+    limits = speed_limit_now(batch(sizes=sizes, speed_limit="auto"))
+    assert isinstance(limits, Tensor)
+    assert limits.tolist() == [4.0, 12.0, math.inf]
+
+
+def test_sizes_are_remembered_where_they_are_kept() -> None:
+    seen = batch(sizes=[torch.zeros(MEASURED_STEPS, device=META)])
+    remember_sizes(seen, [torch.tensor(1.0)])
+    assert [size.device for size in seen.written[SIZES]] == [META]
+
+
+def test_a_limit_of_zero_is_one_that_a_schedule_has_led_to() -> None:
+    check_limit(0.0, scheduled=True)
+    expected = r"0 \(inf means no limit\), or 'auto'$"
+    with pytest.raises(ValueError, match=f"^speed_limit=0.0: expected a number > {expected}"):
+        check_limit(0.0)
+    with pytest.raises(ValueError, match=f"^speed_limit=-1.0: expected a number >= {expected}"):
+        check_limit(-1.0, scheduled=True)
 
 
 def test_what_follows_a_rate_of_zero_is_zero_unless_it_is_infinite() -> None:

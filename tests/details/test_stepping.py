@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from tests.cases import CASES, Options
-from tests.details.few import NAMES, gradient, leaf
+from tests.details.few import HOST, META, NAMES, gradient, leaf
 from torch_impl import Gravity, RelativisticAdam
 
 
@@ -47,7 +48,33 @@ def test_a_capture_is_checked_in_every_step(monkeypatch: pytest.MonkeyPatch) -> 
     optimizer.step()
     monkeypatch.setattr(optimizer, "_accelerator_graph_capture_health_check", None)
     optimizer.step()
-    assert [name.split("_")[1] for name in asked] == ["accelerator", "cuda"]
+    monkeypatch.delattr(optimizer, "_accelerator_graph_capture_health_check")
+    monkeypatch.delattr(Optimizer, "_accelerator_graph_capture_health_check", raising=False)
+    optimizer.step()  # as where torch does not have it
+    assert [name.split("_")[1] for name in asked] == ["accelerator", "cuda", "cuda"]
+
+
+@pytest.mark.parametrize("capturable", [False, True])
+def test_steps_are_counted_on_the_device_if_they_are_captured(capturable: bool) -> None:
+    param = torch.zeros(2, device=META, requires_grad=True)
+    param.grad = torch.zeros(2, device=META)
+    optimizer = RelativisticAdam([param], capturable=capturable)
+    optimizer.state[param]["step"] = torch.tensor(3.0)
+    steps: list[Tensor] = []
+    optimizer._init_group(optimizer.param_groups[0], [], [], steps, [], [])
+    assert list(optimizer.state[param]) == ["step", "exp_avg", "exp_avg_sq"]
+    assert steps == [optimizer.state[param]["step"]]
+    assert steps[0].device == (META if capturable else HOST)
+
+
+def test_a_step_of_divided_parameters_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch_impl.base.is_distributed", lambda _: True)
+    message = (
+        "^differentiable=True: expected parameters that are not DTensors, whose reductions have no "
+        "derivative$"
+    )
+    with pytest.raises(ValueError, match=message):
+        RelativisticAdam([leaf(1.0)], differentiable=True)
 
 
 def test_one_norm_of_the_model_is_refused_inside_a_backward_pass() -> None:
