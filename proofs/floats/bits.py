@@ -12,7 +12,7 @@ from ..outcome import FAILS, NO_ANSWER, STANDS, Outcome
 from . import kernels
 from .machines import FORMATS, MODES, NEAREST, Arrays, Machine, Symbolic
 
-SECONDS = 60
+SECONDS = 180
 
 Kernel = Callable[[Machine, Any, Any], Any]
 Constraint = Callable[..., Any]
