@@ -1,4 +1,4 @@
-# Every target builds .venv first (from requirements.lock, two minutes) unless it is up to date.
+# Targets build .venv first (from requirements.lock, three to four minutes) unless it is up to date.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
@@ -127,7 +127,7 @@ docs: $(READY)
 
 # The explorer in a real browser: installs Debian's Chromium unless it is there.
 docs-browser: $(READY)
-	command -v chromium chromedriver || { \
+	command -v chromium && command -v chromedriver || { \
 		root=$$(test $$(id -u) = 0 || echo sudo); \
 		$$root apt-get --quiet update; \
 		$$root apt-get --quiet install --yes --no-install-recommends chromium chromium-driver; }

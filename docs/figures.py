@@ -37,7 +37,10 @@ def figures() -> dict[str, Draw]:
     answered = answers.filled(answers.read(EXPERIMENTS))["questions"].values()
     return {
         "demo.png": _demo,
-        **{f"{name}.png": theory.FIGURES[name] for name in ("laws", "bifurcation", "regimes")},
+        **{
+            f"{name}.png": theory.FIGURES[name]
+            for name in ("laws", "bifurcation", "portraits", "regimes")
+        },
         **{file: _paths(title) for title, file in GALLERY.items()},
         **{
             experiment_picture(entry["figure"]): _experiment(entry["figure"])

@@ -21,7 +21,7 @@ from .figures import GALLERY, SHOWN, experiment_picture
 SITUATIONS: Mapping[str, tuple[str, str]] = {
     "windows": (
         "A learning rate that trains is hard to find, or has to be high.",
-        'RelativisticAdamW with `speed_unit="rms"`, a schedule, and `speed_follows_lr=True`',
+        "a limit that follows the schedule (`speed_follows_lr=True`), at the setting of the search",
     ),
     "tuned": (
         "The best result is wanted, and there is time to tune.",
@@ -54,7 +54,7 @@ SITUATIONS: Mapping[str, tuple[str, str]] = {
     ),
     "precision": (
         "Training is in bfloat16.",
-        "a limit on AdamW, at the learning rates of binary32",
+        "the methods that every task was given, at the learning rates of binary32",
     ),
 }
 """Question of the experiments → when it is asked, and what is tried then."""

@@ -50,6 +50,19 @@ def test_a_run_that_raises_is_a_result(tmp_path: Path, monkeypatch: pytest.Monke
     assert store.result(record).score == float("inf")
 
 
+def test_a_task_that_cannot_be_made_is_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(_seed: int) -> Any:
+        raise FileNotFoundError("no data")
+
+    monkeypatch.setitem(TASKS, "noisy_quadratic", replace(TASKS["noisy_quadratic"], make=missing))
+    monkeypatch.setattr(store, "code", lambda _: "of today")
+    with pytest.raises(FileNotFoundError, match="no data"):
+        store.perform(tiny(), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_a_run_shows_survives_its_file(tmp_path: Path) -> None:
     record = store.load(store.perform(tiny(), tmp_path))
     found = store.result(record)

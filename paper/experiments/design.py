@@ -1,7 +1,7 @@
 """What is run: every experiment as a list of runs, in two sizes.
 
 Seeds, grids and tasks are fixed here; what a run is judged by is in `paper.tasks`,
-and what follows from all of them in `paper.experiments.questions`.
+and what follows from all of them in `paper.questions`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -39,7 +39,8 @@ FORM = {**RESULT, "error?": str, "code": str, "seconds": float}
 def perform(run: Run, folder: Path) -> Path:
     """Train unless it is done; return the file with the result.
 
-    A run that raises has exploded, and its record says with what "error".
+    A run that raises has exploded, and its record says with what "error"; but an error in the
+    making of its task is raised.
     """
     path = folder / f"{key(run)}.json"
     if not path.exists():
@@ -47,6 +48,7 @@ def perform(run: Run, folder: Path) -> Path:
         try:
             record = train(run).as_record()
         except Exception as error:  # whatever an optimizer makes of its gradients is what it shows
+            TASKS[run.task].make(run.seed)  # a task that cannot be made is no result
             record = Result(run, exploded=True).as_record()
             record["error"] = f"{type(error).__name__}: {error}"
         record.update(code=code(run), seconds=round(time.process_time() - started, 3))

@@ -2,7 +2,9 @@
 
 import itertools
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -26,6 +28,7 @@ from paper.experiments.design import (
 from paper.experiments.evidence import Evidence, Scores
 from paper.experiments.methods import Method, limited
 from paper.statistics import (
+    bootstrap_interval,
     detectable_difference,
     holm,
     mean_interval,
@@ -129,19 +132,17 @@ def transfer(evidence: Evidence) -> Answer:
     verdicts, findings = [], []
     for unit in LIMITS:
         limits = evidence.profile.few(LIMITS[unit])
-        medians = np.array(
-            [[np.median(_at_limit(evidence, w, unit, c)) for c in limits] for w in widths]
-        )
+        scores = np.array([[_at_limit(evidence, w, unit, c)[0] for c in limits] for w in widths])
         goals = np.array([TASKS[width].goal for width in widths])
-        best = [limits[i] for i in medians.argmin(axis=1)]
-        trained = [
-            max((c for c, ok in zip(limits, row, strict=True) if ok), default=math.nan)
-            for row in medians <= goals[:, None]
-        ]
         spreads = []
-        for what, found in (("best", best), ("largest that trains", trained)):
-            spreads.append(number(max(found) / min(found)))
+        for what, over_widths in (
+            ("best", partial(_best, limits)),
+            ("largest that trains", partial(_largest_trained, limits, goals)),
+        ):
+            found = over_widths(scores).tolist()
+            spreads.append(interval(bootstrap_interval(scores, partial(_spread, over_widths))))
             rows.append([unit, what, *(f"{c:g}" for c in found), spreads[-1]])
+        best = _best(limits, scores).tolist()
         findings.append(f"{unit} {spreads[0]} and {spreads[1]}")
         steady = max(best) / min(best) <= ONE_PLACE
         at_end = {limits[0], limits[-1]} & set(best)
@@ -161,6 +162,26 @@ def transfer(evidence: Evidence) -> Answer:
 
 ONE_PLACE = 3.5
 """Between the factor of one place of a grid of half decades and that of two."""
+
+
+def _best(limits: Sequence[float], scores: Scores) -> Scores:
+    """Return the limit with the least median over the last axis, of (widths, limits, …, seeds)."""
+    found: Scores = np.asarray(limits)[np.median(scores, axis=-1).argmin(axis=1)]
+    return found
+
+
+def _largest_trained(limits: Sequence[float], goals: Scores, scores: Scores) -> Scores:
+    """Return the largest limit whose median reaches the goal of its width; NaN where none does."""
+    medians = np.moveaxis(np.median(scores, axis=-1), 1, -1)  # (widths, …, limits)
+    trained = medians <= goals.reshape(-1, *[1] * (medians.ndim - 1))
+    largest = np.where(trained, limits, -np.inf).max(axis=-1)
+    return np.where(np.isfinite(largest), largest, np.nan)
+
+
+def _spread(over_widths: Callable[[Scores], Scores], scores: Scores) -> Scores:
+    """Return the largest over the smallest of the limits that each width has."""
+    limits = over_widths(scores)
+    return np.asarray(limits.max(axis=0) / limits.min(axis=0))
 
 
 def _at_limit(evidence: Evidence, task: str, unit: str, c: float) -> Scores:

@@ -93,17 +93,20 @@ def precision(evidence: Evidence) -> Answer:
         ["task", "method", "rates that train: binary32", "bfloat16", "best: binary32", "bfloat16"]
     ]
     lost: dict[str, int] = dict.fromkeys(methods_of(evidence), 0)
+    fewer_by_seed: list[int] = []
     for task, narrow in TWINS.items():
         for name, method in methods_of(evidence).items():
             cells = []
-            counts, bests = [], []
+            counts, bests, by_seed = [], [], []
             for key in (task, narrow):
                 scores = of_main(evidence, key, method)[_common(evidence, key, (task, narrow))]
                 trained = np.median(scores, axis=1) <= TASKS[key].goal
                 counts.append(int(trained.sum()))
+                by_seed.append((scores <= TASKS[key].goal).sum(axis=0))
                 cells.append(share(counts[-1], len(trained)))
                 bests.append(number(float(np.median(tuned(scores))), 3))
             lost[name] += max(0, counts[0] - counts[1])
+            fewer_by_seed += (by_seed[0] - by_seed[1]).tolist()
             rows.append([task, name, *cells, *bests])
     fewer = [name for name, count in lost.items() if count > 0]
     return Answer(
@@ -111,7 +114,8 @@ def precision(evidence: Evidence) -> Answer:
         "Learning rates that train in binary32 and under bfloat16 autocast; changed where fewer "
         "do.",
         f"in bfloat16 fewer rates train with {', '.join(fewer) or 'no method'}",
-        "Rates lost over both tasks: "
+        f"Rates that train fewer, by seed: {interval(mean_interval(fewer_by_seed))}. Lost by the "
+        "medians over both tasks: "
         + ", ".join(f"{name} {count}" for name, count in lost.items())
         + ".",
         {"precision": rows},

@@ -254,7 +254,7 @@ def fixed_setting(evidence: Evidence) -> Answer:
         f"{method.name}{', the end of the grid of limits' if at_end else ''}: within noise at "
         f"every rate on {share(confirmed, len(CONFIRMATION))} tasks of confirmation and "
         f"{share(sum(flat['development']), len(DEVELOPMENT))} of development; largest regret on a "
-        f"task of confirmation, median {number(float(np.median(worst)))}. Cells of that half that "
+        f"task of confirmation, mean {interval(mean_interval(worst))}. Cells of that half that "
         f"are not: {outside['below']} at rates below the baseline's best, {outside['at or above']} "
         "at it or above. At the highest rate, where c alone is the length of a step, within noise "
         f"on {share(at_highest, len(CONFIRMATION))}.",

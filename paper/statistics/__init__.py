@@ -7,6 +7,7 @@ ones, which `capped` makes.
 
 from .intervals import (
     Interval,
+    bootstrap_interval,
     capped,
     mean_interval,
     median_interval,
@@ -18,6 +19,7 @@ from .tuning import Window, expected_best, regret, trained_share, window, window
 __all__ = [
     "Interval",
     "Window",
+    "bootstrap_interval",
     "capped",
     "detectable_difference",
     "expected_best",

@@ -66,7 +66,9 @@ def median_interval(
     surer.
     """
     values = as_scores("scores", scores, 1)
-    return _bootstrap(values, lambda sample: np.median(sample, axis=-1), level, resamples, seed)
+    return bootstrap_interval(
+        values, lambda sample: np.median(sample, axis=-1), level, resamples, seed
+    )
 
 
 def paired_difference_interval(
@@ -102,7 +104,7 @@ def paired_difference_interval(
         medians = np.median(sample, axis=-1)
         return np.asarray(medians[0] - medians[1])
 
-    return _bootstrap(pairs, difference, level, resamples, seed)
+    return bootstrap_interval(pairs, difference, level, resamples, seed)
 
 
 def mean_interval(
@@ -129,14 +131,36 @@ def mean_interval(
     an interval at 95 % holds the mean with a probability of about 0.84.
     """
     values = as_finite("counts", counts)
-    return _bootstrap(values, lambda sample: np.mean(sample, axis=-1), level, resamples, seed)
+    return bootstrap_interval(
+        values, lambda sample: np.mean(sample, axis=-1), level, resamples, seed
+    )
 
 
-def _bootstrap(
-    values: Array, statistic: Callable[[Array], Array], level: float, resamples: int, seed: int
+def bootstrap_interval(
+    values: Array,
+    statistic: Callable[[Array], Array],
+    level: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
 ) -> Interval:
-    """Return the percentile interval of a statistic of the last axis of the values.
+    """Return a statistic of values and its percentile bootstrap interval.
 
+    Parameters
+    ----------
+    values
+        Whatever a seed has, of shape (…, seeds).
+    statistic
+        Of arrays of that shape, and with an axis of resamples before the last one.
+    level, resamples, seed
+        As in `median_interval`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as described.
+
+    Notes
+    -----
     The bounds are values that the statistic takes: interpolation, as in scipy.stats.bootstrap,
     would make NaN of two that are infinite.
     """
