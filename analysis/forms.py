@@ -3,6 +3,7 @@
 import json
 import math
 import tomllib
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ POSITIVE = "a finite number > 0"
 
 Form = Any
 """What a value has to be: a type (`float` takes whole numbers too, `object` anything), `POSITIVE`,
-None, a tuple of alternatives, ``[form]`` for a list of such, or a dict of forms by key. There a key
-that ends in "?" may be missing, and `str` stands for all keys that are not named."""
+None, a set of the words that it may be, a tuple of alternatives, ``[form]`` for a list of such,
+``[form, form]`` for a list of as many, or a dict of forms by key. There a key that ends in "?" may
+be missing, and `str` stands for all keys that are not named."""
 
 
 def read_json(path: Path, form: Form) -> Any:
@@ -53,8 +55,10 @@ def check_form(value: object, form: Form, place: str) -> None:
         if not any(_fits(value, alternative) for alternative in form):
             raise ValueError(f"{place} is {value!r}: expected {_words(form)}")
     elif isinstance(form, list) and isinstance(value, list):
+        if len(form) > 1 and len(value) != len(form):
+            raise ValueError(f"{place} is {value!r}: expected {len(form)} entries")
         for i, item in enumerate(value):
-            check_form(item, form[0], f"{place}[{i}]")
+            check_form(item, form[i % len(form)], f"{place}[{i}]")
     elif isinstance(form, dict) and isinstance(value, dict):
         _check_keys(value, form, place)
     elif not _is_plain(value, form):
@@ -86,6 +90,8 @@ def _is_plain(value: object, form: Form) -> bool:
     """Whether a value is what a form without parts says."""
     if form is None or isinstance(value, bool):
         return value is form or form is bool or form is object
+    if isinstance(form, AbstractSet):
+        return isinstance(value, str) and value in form
     if form in (POSITIVE, float, int):
         least = math.ulp(0.0) if form == POSITIVE else -math.inf
         return _is_number(value, least) and (form is not int or isinstance(value, int))
@@ -102,6 +108,8 @@ def _is_number(value: object, least: float) -> bool:
 def _words(form: Form) -> str:
     if isinstance(form, tuple):
         return " or ".join(map(_words, form))
+    if isinstance(form, AbstractSet):
+        return f"one of {sorted(form)}"
     if isinstance(form, (list, dict)):
         return type(form).__name__
     return form.__name__ if isinstance(form, type) else str(form)

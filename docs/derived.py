@@ -35,6 +35,11 @@ def facts(folder: Path) -> Mapping[str, Table]:
     if not _is_kept(path):
         found = {law: law_rows(of_law) for law, of_law in FACTS.items()}
         write_atomically(path, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    return read(path)
+
+
+def read(path: Path) -> Mapping[str, Table]:
+    """Return the facts that a file keeps."""
     kept: Mapping[str, Table] = read_json(path, FORM)
     return kept
 

@@ -16,7 +16,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +31,8 @@ import torch  # noqa: F401
 from mutmut.mutation.diff_apply import get_diff_for_mutant
 
 from analysis.files import write_atomically
+from analysis.forms import read_json, read_toml
+from paper.tables.mutants import FORM
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "build" / "mutants"
@@ -39,6 +40,9 @@ RESULTS = ROOT / "paper" / "results" / "mutants.json"
 REASONS = Path(__file__).with_name("mutants.toml")
 COPIED = ("reference", "torch_impl", "analysis", "proofs", "paper", "tests", "docs")
 FILES = ("README.md", "Makefile", "constraints.txt", "requirements.lock", "pyproject.toml")
+
+REASONS_FORM = {"survivor": [dict.fromkeys(("in", "change", "reason"), str)]}
+"""What the file of reasons holds: patterns of places and changes, and what is said of them."""
 
 KILLED, TIMEOUT = (1, 3), (24, -24, 152, 255, 36)
 """Exit codes of mutmut's workers."""
@@ -241,7 +245,7 @@ def outcome_of(code: int | None) -> str:
 
 def survived(folder: Path) -> list[dict[str, Any]]:
     """Return the mutants that no test kills, or none was run on, and why they are left."""
-    reasons = tomllib.loads(REASONS.read_text(encoding="utf-8"))["survivor"]
+    reasons = read_reasons(REASONS)
     rows = []
     for file, mutant, code in codes(folder):
         if outcome_of(code) in {"killed", "timeouts"}:
@@ -252,6 +256,26 @@ def survived(folder: Path) -> list[dict[str, Any]]:
         row = {"file": file, "function": function, "change": lines, "reason": reason}
         rows.append({"mutant": mutant, "code": code, **row})
     return rows
+
+
+def read_reasons(path: Path) -> list[dict[str, str]]:
+    """Return why mutants are left.
+
+    Raises
+    ------
+    ValueError
+        If the file has another form, or a pattern is none.
+    """
+    reasons: list[dict[str, str]] = read_toml(path, REASONS_FORM)["survivor"]
+    for entry in reasons:
+        for key in ("in", "change"):
+            try:
+                re.compile(entry[key])
+            except (re.error, RecursionError, OverflowError) as error:
+                raise ValueError(
+                    f"{path.name} has {key} = {entry[key]!r}: expected a pattern ({error})"
+                ) from error
+    return reasons
 
 
 def reason_for(
@@ -273,7 +297,7 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     found = {}
     if RESULTS.exists():
-        found = json.loads(RESULTS.read_text(encoding="utf-8"))["targets"]
+        found = read_json(RESULTS, FORM)["targets"]
     for name in given.target or TARGETS:
         folder = FOLDER / name if given.report else mutated(name)
         found[name] = report(name, folder)

@@ -1,6 +1,7 @@
 """Faults: each verdict on a planted optimizer, ours under all of them, states of older versions."""
 
 import copy
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -277,6 +278,14 @@ def test_the_committed_table_is_whole(table: Any) -> None:
     for found in table.values():
         assert list(found) == [*FAULTS, *STATE_FAULTS]
     assert [len(FAULTS), len(STATE_FAULTS)] == [16, 8]
+
+
+def test_a_table_of_other_faults_for_one_optimizer_is_refused(tmp_path: Path) -> None:
+    results = tables.read(RESULTS)
+    del results["verdicts"]["Gravity"]["NaN"]
+    (tmp_path / "faults.json").write_text(json.dumps(results))
+    with pytest.raises(ValueError, match=r"^faults\.json: Gravity has met \["):
+        tables.read(tmp_path)
 
 
 def test_ours_are_damaged_only_as_they_are_asked_to(table: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from analysis.forms import POSITIVE, check_form, read_json, read_toml
-from tests.fuzz.targets import same, trained
+from tests.fuzz.loaders import same, trained
 from torch_impl import (
     CheckpointError,
     Gravity,
@@ -31,6 +31,8 @@ FITTING: list[tuple[Any, Any]] = [
     ("a", (None, str)),
     ([], [int]),
     ([1, 2], [int]),
+    ([1, "a"], [int, str]),
+    ("a", {"a", "b"}),
     ({"a": 1, "b": "x"}, {"a": int, "b?": str}),
     ({"a": 1}, {"a": int, "b?": str}),
     ({"a": 1, "c": None}, {"a": int, str: object}),
@@ -54,6 +56,12 @@ NOT_FITTING: list[tuple[Any, Any, str]] = [
     ({}, [int], "file is {}: expected list"),
     ([], {"a": int}, "file is []: expected dict"),
     ([1, "2"], [int], "file[1] is '2': expected int"),
+    ([1, 2], [int, str], "file[1] is 2: expected str"),
+    ([1], [int, str], "file is [1]: expected 2 entries"),
+    ([1, "a", 1], [int, str], "file is [1, 'a', 1]: expected 2 entries"),
+    ("c", {"b", "a"}, "file is 'c': expected one of ['a', 'b']"),
+    ([], {"a"}, "file is []: expected one of ['a']"),
+    (1, ({"a"}, None), "file is 1: expected one of ['a'] or None"),
     ({"a": {"b": 1.5}}, {"a": {"b": int}}, "file['a']['b'] is 1.5: expected int"),
     ({"b": 1}, {"a": int, "b": int}, "file has keys ['b']: expected ['a'] more"),
     ({"a": 1, "c": 1}, {"a": int}, "file has keys ['a', 'c']: expected no more, and not ['c']"),

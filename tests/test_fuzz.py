@@ -13,9 +13,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from paper.tables import faults
 from tests.fuzz import targets
+from tests.fuzz.loaders import loader
+from tests.fuzz.outcomes import FindingError
+from tests.fuzz.readers import text_of
 from tests.fuzz.run import fuzzed
-from tests.fuzz.targets import TARGETS, FindingError, Target, loader, text_of
+from tests.fuzz.targets import TARGETS, Target
+from torch_impl import handle
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -56,6 +61,19 @@ def test_a_change_by_a_refused_state_is_found(tmp_path: Path) -> None:
     take = loader(partial(HalfLoaded, lr=0.1))(tmp_path)
     with pytest.raises(FindingError, match="changed, though refused: refused"):
         take(Random(0))  # noqa: S311
+
+
+def test_a_form_that_is_not_checked_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults, "FORM", object)
+    found = fuzzed("paper.tables.faults.read", 100)
+    assert any(kind.startswith("TypeError in faults.py") for kind in found["first of each finding"])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_hook_that_lets_everything_pass_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handle, "check_loaded", lambda *_: None)
+    found = fuzzed("AdamW.load_state_dict, limited", 100)
+    assert any(kind.startswith("KeyError in adam.py") for kind in found["first of each finding"])
 
 
 def test_an_error_that_says_nothing_is_found(tmp_path: Path) -> None:

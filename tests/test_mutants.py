@@ -81,3 +81,10 @@ def test_the_table_of_fuzzing_adds_up() -> None:
         fuzz.environment(results)
         == "Seed 1; python 3; 3 s by the clock, two at a time, pauses included."
     )
+
+
+def test_a_reason_with_a_pattern_that_is_none_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "mutants.toml"
+    source.write_text("[[survivor]]\nin = '.*'\nchange = '('\nreason = 'no'\n")
+    with pytest.raises(ValueError, match=r"^mutants\.toml has change = '\(': expected a pattern"):
+        mutants.read_reasons(source)

@@ -1,5 +1,10 @@
 """The tables of scores count what was found."""
 
+import json
+from pathlib import Path
+
+import pytest
+
 from paper.readme import RESULTS
 from paper.tables import scores as tables
 from torch_impl.testing import CHECKS
@@ -25,6 +30,14 @@ def test_outcomes_are_counted_apart_from_those_beyond_torch() -> None:
 def test_a_failed_check_names_who_fails() -> None:
     assert tables.failures(FOUND, beyond=False)[1:] == [("it steps", "steps", "B")]
     assert tables.failures(FOUND, beyond=True)[1:] == [("it flies", "steps", "A; B")]
+
+
+def test_outcomes_of_other_checks_than_are_listed_are_refused(tmp_path: Path) -> None:
+    results = tables.read(RESULTS)
+    del results["checks"]["gradients_are_only_read"]
+    (tmp_path / "scores.json").write_text(json.dumps(results))
+    with pytest.raises(ValueError, match=r"^scores\.json: \w+ has outcomes of \["):
+        tables.read(tmp_path)
 
 
 KNOWN = {"a_step_is_compiled_once_and_whole"}

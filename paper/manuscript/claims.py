@@ -75,7 +75,7 @@ def _judged(
     claim: Mapping[str, Any], values: Mapping[str, str], answer: Mapping[str, str] | None
 ) -> dict[str, Any]:
     because = claim["because"]
-    for path in _paths(because):
+    for path in paths(because):
         if path not in values:
             raise ValueError(f"{claim['id']} asks for {path!r}: expected one of the paper's values")
         because = because.replace(f"{{{path}}}", values[path])
@@ -87,6 +87,6 @@ def _judged(
     return {**claim, "verdict": verdict, "because": because}
 
 
-def _paths(words: str) -> list[str]:
+def paths(words: str) -> list[str]:
     """Return what stands between braces."""
     return [part.partition("}")[0] for part in words.split("{")[1:]]

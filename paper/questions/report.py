@@ -90,8 +90,14 @@ def verdict(evidence: Evidence, tasks: Sequence[str]) -> dict[str, str]:
     }
 
 
-ENVIRONMENT = {"versions": {str: str}, **dict.fromkeys(("processor", "commit", "day"), str)}
+MACHINE = {"versions": {str: str}, **dict.fromkeys(("processor", "commit", "day"), str)}
 """What environment.json holds: what the experiments were run on."""
+
+
+def read_machine(folder: Path) -> dict[str, Any] | None:
+    """Return what the experiments were run on, None where no file says it."""
+    file = folder / "environment.json"
+    return read_json(file, MACHINE) if file.exists() else None
 
 
 def environment(evidence: Evidence, answered: int, machine: Mapping[str, Any] | None) -> str:
@@ -202,9 +208,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def made(profile: Profile, folder: Path) -> dict[str, Any]:
     """Return the report of the records in a folder."""
-    file = folder / "environment.json"
-    machine = read_json(file, ENVIRONMENT) if file.exists() else None
-    return report(read(profile, folder), machine)
+    return report(read(profile, folder), read_machine(folder))
 
 
 if __name__ == "__main__":

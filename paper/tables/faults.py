@@ -1,12 +1,12 @@
 """Tables of what ``make faults`` has found."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from analysis.files import markdown
+from analysis.forms import read_json
 
 MARKS = {
     "survived": "✓",
@@ -19,11 +19,37 @@ MARKS = {
 ASKED = "as on_nonfinite='propagate' asks for"
 """How the detail of a damage ends that the options ask for."""
 
+FORM = {
+    "environment": dict.fromkeys(
+        ("python", "torch", "relativistic-adam", "pytorch-optimizer"), str
+    ),
+    "steps": {"before": int, "after": int},
+    "faults": {"steps": int, "states": int},
+    "ours": [str],
+    "verdicts": {str: {str: [set(MARKS), str]}},
+}
+"""What the results hold: of every optimizer a verdict on every fault, its kind and details."""
+
 
 def read(folder: Path) -> dict[str, Any]:
-    """Return what ``make faults`` has found."""
-    results: dict[str, Any] = json.loads((folder / "faults.json").read_text(encoding="utf-8"))
+    """Return what ``make faults`` has found.
+
+    Raises
+    ------
+    ValueError
+        If the file has another form, or an optimizer has not met the faults that others have.
+    """
+    results: dict[str, Any] = read_json(folder / "faults.json", FORM)
+    met = {name: sorted(found) for name, found in results["verdicts"].items()}
+    for name, faults in met.items():
+        if faults != _first(met):
+            raise ValueError(f"faults.json: {name} has met {faults}: expected {_first(met)}")
     return results
+
+
+def _first(found: Mapping[str, Any]) -> Any:
+    """Return what is there of the first optimizer."""
+    return next(iter(found.values()), {})
 
 
 def counts(results: Mapping[str, Any]) -> list[Sequence[str]]:
@@ -41,7 +67,7 @@ def cells(results: Mapping[str, Any], *, ours: bool) -> list[Sequence[str]]:
     verdicts = results["verdicts"]
     names = [name for name in verdicts if (name in results["ours"]) is ours]
     rows: list[Sequence[str]] = [("fault", *names)]
-    for fault in verdicts[names[0]]:
+    for fault in _first(verdicts):
         found = [verdicts[name][fault] for name in names]
         rows.append((fault, *(_cell(kind, detail) for kind, detail in found)))
     return rows
@@ -54,7 +80,7 @@ def _cell(kind: str, detail: str) -> str:
 def details(results: Mapping[str, Any]) -> list[Sequence[str]]:
     """Return a row per damage and other error: what it is, and who has it."""
     whose: dict[Sequence[str], list[str]] = {}
-    for fault in next(iter(results["verdicts"].values())):
+    for fault in _first(results["verdicts"]):
         for name, found in results["verdicts"].items():
             kind, detail = found[fault]
             if kind in {"silent damage", "other error"}:

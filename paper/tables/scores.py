@@ -8,19 +8,33 @@ from typing import Any
 from analysis.files import markdown
 from analysis.forms import read_json
 
-FORM = {
-    "environment": {str: str},
-    "checks": {str: {"topic": str, "beyond torch": bool}},
-    "outcomes": {str: {str: [str]}},
-}
-"""What the scores hold."""
-
 OUTCOMES = ("passed", "failed", "not applicable")
+
+FORM = {
+    "environment": dict.fromkeys(
+        ("python", "torch", "relativistic-adam", "pytorch-optimizer", "hypothesis"), str
+    ),
+    "checks": {str: {"topic": str, "beyond torch": bool}},
+    "outcomes": {str: {str: [set(OUTCOMES), str]}},
+}
+"""What the scores hold: of every optimizer the outcome of every check, and details."""
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Return what ``make scores`` has found."""
+    """Return what ``make scores`` has found.
+
+    Raises
+    ------
+    ValueError
+        If the file has another form, or the checks of an optimizer are not those that it lists.
+    """
     results: dict[str, Any] = read_json(folder / "scores.json", FORM)
+    for name, found in results["outcomes"].items():
+        if found.keys() != results["checks"].keys():
+            raise ValueError(
+                f"scores.json: {name} has outcomes of {sorted(found)}: expected those of "
+                f"{sorted(results['checks'])}"
+            )
     return results
 
 

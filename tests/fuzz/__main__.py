@@ -15,8 +15,11 @@ from pathlib import Path
 import torch
 
 from analysis.files import write_atomically
+from analysis.forms import read_json
+from paper.readme import RESULTS
+from paper.tables.fuzz import FORM
 from tests.fuzz.run import SEED, fuzzed, start_worker
-from tests.fuzz.targets import RESULTS, TARGETS
+from tests.fuzz.targets import TARGETS
 
 
 def main(arguments: list[str]) -> int:
@@ -26,7 +29,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--target", action="append", choices=TARGETS, help="all by default")
     parser.add_argument("--out", type=Path, default=RESULTS / "fuzz.json", help="file to write")
     given = parser.parse_args(arguments)
-    known = json.loads(given.out.read_text("utf-8"))["targets"] if given.out.exists() else {}
+    known = read_json(given.out, FORM)["targets"] if given.out.exists() else {}
     found = {}
     context = get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=context, initializer=start_worker) as pool:
