@@ -74,6 +74,18 @@ def of_a_whole_training(state: Any) -> None:
     state.update(model={}, optimizer=own)
 
 
+def with_a_limit_below_zero(state: Any) -> None:
+    state["param_groups"][0]["speed_limit"] = -1.0
+
+
+def with_limits_by_parameter(state: Any) -> None:
+    state["param_groups"][0]["speed_limit"] = torch.ones(3)
+
+
+def with_a_gradient_limit_in_words(state: Any) -> None:
+    state["param_groups"][0]["gradient_speed_limit"] = "x"
+
+
 WRONG: list[tuple[Callable[[Any], None], str]] = [
     (longer, r"^state 'exp_avg' of parameter one in group 0 has shape \(4, 4\): expected the par"),
     (in_8_bits, "^state 'exp_avg_sq' of parameter other in group 0 has dtype torch.uint8: expect"),
@@ -98,6 +110,39 @@ def test_a_state_that_is_not_its_own_is_refused(change: Any, message: str, place
     with pytest.raises(ValueError, match=message):
         optimizer.load_state_dict(saved)
     assert all(map(torch.equal, before, held(optimizer)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (with_a_limit_below_zero, "^speed_limit=-1.0: expected a number >= 0"),
+        (with_limits_by_parameter, "^Tensor speed_limit must be 1-element$"),
+        (with_a_gradient_limit_in_words, "^speed_limit='x': expected a number >= 0"),
+    ],
+)
+def test_groups_with_what_is_no_limit_are_refused_whichever_handle_is_last(
+    change: Any, message: str
+) -> None:
+    for placements in (("update", "gradient"), ("gradient", "update")):
+        optimizer = began()
+        for placement in placements:
+            limit_speed(optimizer, 1.0, placement=placement)
+        saved = copy.deepcopy(optimizer.state_dict())
+        before = held(optimizer)
+        change(saved)
+        with pytest.raises(ValueError, match=message):
+            optimizer.load_state_dict(saved)
+        assert all(map(torch.equal, before, held(optimizer)))
+        assert optimizer.param_groups[0]["speed_limit"] == 1.0
+
+
+def test_groups_of_another_number_are_for_torch_to_report() -> None:
+    optimizer = began()
+    limit_speed(optimizer, 1.0)
+    saved = copy.deepcopy(optimizer.state_dict())
+    saved["param_groups"].append(dict(saved["param_groups"][0], params=[]))
+    with pytest.raises(ValueError, match="different number of parameter groups"):
+        optimizer.load_state_dict(saved)
 
 
 @pytest.mark.parametrize("change", [longer, in_8_bits, without_a_buffer, reordered])

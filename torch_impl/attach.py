@@ -69,9 +69,10 @@ def limit_speed(
     step, or until the handle is removed. What the optimizer itself makes infinite, or NaN, of a
     finite gradient is not mended, but with ``on_nonfinite`` "skip" or "raise" it is undone: all
     tensors, numbers and containers in its state, but no objects of other kinds. A state whose named
-    parameters are in another order is refused by ``load_state_dict``, before anything changes; so
-    is, by torch.optim's optimizers of the Adam, Adagrad and RMSprop kind, one that lacks a buffer
-    or whose buffers do not go with the parameters.
+    parameters are in another order, or whose groups hold what is no limit, is refused by
+    ``load_state_dict``, before anything changes; so is, by torch.optim's optimizers of the Adam,
+    Adagrad and RMSprop kind, one that lacks a buffer or whose buffers do not go with the
+    parameters.
 
     Examples
     --------

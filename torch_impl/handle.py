@@ -217,6 +217,18 @@ class SpeedLimitHandle:
         """Refuse a state that is not the optimizer's, unless a later hook may make it so."""
         if next(reversed(optimizer._optimizer_load_state_dict_pre_hooks)) == self._loading.id:
             check_loaded(optimizer, state_dict)
+            for handle in optimizer.__dict__[_HANDLES].values():
+                handle._check_loaded_limits(state_dict["param_groups"])
+
+    def _check_loaded_limits(self, groups: Sequence[Mapping[str, Any]]) -> None:
+        """Raise ValueError if groups that are to be loaded hold what is no limit."""
+        if len(groups) != len(self._optimizer.param_groups):
+            return  # which torch.optim reports
+        held: list[dict[str, Any]] = [
+            {key: group[own] for key, own in self._keys.items() if group.get(own) is not None}
+            for group in groups
+        ]
+        self._check(self._default, self._limits.options, held)
 
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         """Check what can be checked before anything is changed; limit gradients or copy θ₀."""
