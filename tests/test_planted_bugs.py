@@ -173,11 +173,15 @@ DRAWS = 10
 """How often a check's examples are drawn anew, at most: forty at a time can miss a rare one."""
 
 
+def run_check_often(name: str, subject: Subject) -> None:
+    for _ in range(DRAWS):
+        run_check(name, subject)
+
+
 def expect_found(name: str, subject: Subject, message: str) -> None:
     """Run a check, which fails; a few failures at once are a group of exceptions."""
     with pytest.raises((Exception, ExceptionGroup)) as found:
-        for _ in range(DRAWS):
-            run_check(name, subject)
+        run_check_often(name, subject)
     assert not found.errisinstance(NotApplicable)
     failures = getattr(found.value, "exceptions", [found.value])
     assert any(message in f"{type(failure).__name__}: {failure}" for failure in failures), failures
@@ -258,6 +262,8 @@ def test_what_is_on_the_host_for_a_reason_is_not_found() -> None:
         run_check(reading, WithoutMetaKernels)
     with pytest.raises(NotImplementedError, match="cookies"):
         run_check(reading, Refusing)
+    with pytest.raises(NotApplicable, match="refuses it"):
+        run_check(reading, torch.optim.SGD, fused=True)
     run_check(reading, torch.optim.SGD)
     with pytest.raises(NotApplicable, match="no count"):
         run_check(counting, torch.optim.SGD)
