@@ -23,6 +23,7 @@ from torch_impl import (
     save_checkpoint,
 )
 from torch_impl.testing import Subject
+from torch_impl.testing.expect import policy
 from torch_impl.testing.faults import (
     FAULTS,
     KINDS,
@@ -35,7 +36,6 @@ from torch_impl.testing.faults import (
     outcome,
     state_outcome,
 )
-from torch_impl.testing.faults.checks import policy
 from torch_impl.testing.faults.trial import AFTER, BEFORE
 
 from .tables.faults import ASKED

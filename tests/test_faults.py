@@ -16,6 +16,7 @@ from paper.tables import faults as tables
 from tests.cases import CASES
 from tests.steps import built, normal
 from torch_impl import RelativisticAdam, RelativisticAdamW
+from torch_impl.testing.expect import policy
 from torch_impl.testing.faults import (
     CLEAR_ERROR,
     FAULTS,
@@ -26,7 +27,6 @@ from torch_impl.testing.faults import (
     outcome,
     state_outcome,
 )
-from torch_impl.testing.faults.checks import policy
 from torch_impl.testing.registry import CHECKS, NotApplicable
 from torch_impl.testing.subject import Subject
 

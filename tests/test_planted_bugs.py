@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from tests import published_gravity
+from tests.cases import SUBJECTS, Case, Options
+from torch_impl import RelativisticAdam
 from torch_impl.invariants import Invariants, NormBound, SmallUpdates
 from torch_impl.testing import CHECKS, NotApplicable, Subject, run_check
 
@@ -167,10 +169,19 @@ def test_nothing_is_found_where_nothing_is_planted(name: str) -> None:
         run_check(name, LimitedAdam)
 
 
+DRAWS = 10
+"""How often a check's examples are drawn anew, at most: forty at a time can miss a rare one."""
+
+
+def run_check_often(name: str, subject: Subject) -> None:
+    for _ in range(DRAWS):
+        run_check(name, subject)
+
+
 def expect_found(name: str, subject: Subject, message: str) -> None:
     """Run a check, which fails; a few failures at once are a group of exceptions."""
     with pytest.raises((Exception, ExceptionGroup)) as found:
-        run_check(name, subject)
+        run_check_often(name, subject)
     assert not found.errisinstance(NotApplicable)
     failures = getattr(found.value, "exceptions", [found.value])
     assert any(message in f"{type(failure).__name__}: {failure}" for failure in failures), failures
@@ -209,6 +220,59 @@ def test_a_wrong_degree_is_found(degree: int) -> None:
         run_check(name, subject)
     else:
         expect_found(name, subject, "does not scale by its power 0")
+
+
+HOST = [name for name, check in CHECKS.items() if check.topic == "host"]
+
+
+class Refusing(torch.optim.SGD):
+    """Fails for a reason of its own."""
+
+    message = "out of cookies"
+
+    def step(self, closure: Any = None) -> Any:
+        raise NotImplementedError(self.message)
+
+
+class WithoutMetaKernels(Refusing):
+    message = "Could not run 'own::step' with arguments from the 'Meta' backend"
+
+
+@pytest.mark.parametrize("name", HOST)
+@pytest.mark.parametrize(
+    ("case", "options"),
+    [
+        pytest.param(case, options, id=f"{name}-{variant}")
+        for name, case in SUBJECTS.items()
+        for variant, options in case.variants.items()
+    ],
+)
+@pytest.mark.filterwarnings("ignore:law=")
+def test_nothing_is_found_on_the_host_of_ours(name: str, case: Case, options: Options) -> None:
+    """Nor of torch.optim's AdamW."""
+    run_check(name, case.subject(options))
+
+
+def test_what_is_on_the_host_for_a_reason_is_not_found() -> None:
+    reading, counting = HOST
+    for policy in ("skip", "raise"):
+        with pytest.raises(NotApplicable, match=f"whether it is finite, to {policy}"):
+            run_check(reading, RelativisticAdam, on_nonfinite=policy)
+    with pytest.raises(NotApplicable, match="needs data"):
+        run_check(reading, WithoutMetaKernels)
+    with pytest.raises(NotImplementedError, match="cookies"):
+        run_check(reading, Refusing)
+    with pytest.raises(NotApplicable, match="refuses it"):
+        run_check(reading, torch.optim.SGD, fused=True)
+    run_check(reading, torch.optim.SGD)
+    with pytest.raises(NotApplicable, match="no count"):
+        run_check(counting, torch.optim.SGD)
+
+
+def test_the_norms_that_adafactor_reads_are_found() -> None:
+    reading, counting = HOST
+    expect_found(reading, Subject(torch.optim.Adafactor), "a step reads a tensor on the host")
+    run_check(counting, torch.optim.Adafactor)
 
 
 def published_claims(optimizer: torch.optim.Optimizer) -> Invariants:
@@ -313,6 +377,31 @@ ADAM, ADAMW = relativistic_adam.RelativisticAdam, relativistic_adam.Relativistic
             "a_state_of_another_shape_is_refused_by_name",
             "is loaded for a parameter of",
             id="a state of the wrong shape is loaded",
+        ),
+        *(
+            pytest.param(
+                cls,
+                {"relativistic_mode": mode},
+                "a_step_reads_no_tensor_on_the_host",
+                "a step reads a tensor on the host: Tensor.item()",
+                id=f"host synchronisation in every step, {cls.__name__}, {mode}",
+            )
+            for cls in (ADAM, ADAMW)
+            for mode in ("global", "per_param", "per_component")
+        ),
+        pytest.param(
+            ADAM,
+            {},
+            "a_count_of_steps_is_a_tensor",
+            "'step' is of type int: expected a tensor",
+            id="step is an int",
+        ),
+        pytest.param(
+            ADAM,
+            {},
+            "a_step_is_compiled_once_and_whole",
+            "were compiled to 6 graphs",
+            id="each step is compiled anew",
         ),
     ],
 )

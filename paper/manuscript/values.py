@@ -15,7 +15,7 @@ from proofs.deep import record
 from proofs.registry import read as read_registry
 from torch_impl import __version__
 
-from . import claims, published
+from . import answers, claims, published
 from .derived import derived
 from .numerals import scientific
 
@@ -43,6 +43,7 @@ def values(results: Path = RESULTS) -> dict[str, str]:
         "scores": _scores(results),
         "contract": _contract(results),
         "demo": _demo(results),
+        "explosions": _explosions(results),
         "published": _published(results),
         "testing": _testing(results),
         "design": {
@@ -210,3 +211,15 @@ def _demo(results: Path) -> dict[str, str]:
         if ratios:
             made[f"{name}.ratio"] = f"{statistics.median(ratios):.4g}"
     return made
+
+
+def _explosions(results: Path) -> dict[str, str]:
+    """Return how many runs of a method exploded, on each task of the factorial."""
+    found = answers.read(results / "experiments") or {}
+    head, *rows = found.get("factorial", [["method"]])
+    columns = {i: name.partition(":")[0] for i, name in enumerate(head) if "exploded" in name}
+    cells = {row[0]: [f"{row[i]} runs on {task}" for i, task in columns.items()] for row in rows}
+    return {
+        name.lower(): " and ".join(cells.get(name, ["runs not yet measured"]))
+        for name in ("Adam", "AdamW")
+    }

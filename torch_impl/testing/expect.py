@@ -1,5 +1,6 @@
 """What checks have in common: how they state, compare and refuse."""
 
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -97,6 +98,14 @@ def needs(subject: Subject, option: str, value: Any = True) -> None:
         subject.build([torch.zeros(2, 2)], **{option: value})
     except (ValueError, RuntimeError) as error:
         raise NotApplicable(f"does not take {option}={value!r}: {error}") from error
+
+
+def policy(subject: Subject) -> str | None:
+    """Return what a subject does about a step that is not finite; None if it has no such option."""
+    if "on_nonfinite" in subject.options:
+        return str(subject.options["on_nonfinite"])
+    parameter = inspect.signature(subject.make).parameters.get("on_nonfinite")
+    return None if parameter is None else str(parameter.default)
 
 
 def needs_rate(subject: Subject) -> None:

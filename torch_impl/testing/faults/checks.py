@@ -1,8 +1,8 @@
 """The faults as checks: each has to be survived, or refused with a clear error."""
 
-import inspect
 import re
 
+from ..expect import policy
 from ..registry import NotApplicable, check
 from ..subject import Subject
 from .states import STATE_FAULTS, state_outcome
@@ -20,14 +20,6 @@ BEYOND_TORCH = {
 
 OF_THE_FILE = "bit-flipped file"
 """The fault that is no check of an optimizer, which never sees the file."""
-
-
-def policy(subject: Subject) -> str | None:
-    """Return what a subject does about a step that is not finite; None if it has no such option."""
-    if "on_nonfinite" in subject.options:
-        return str(subject.options["on_nonfinite"])
-    parameter = inspect.signature(subject.make).parameters.get("on_nonfinite")
-    return None if parameter is None else str(parameter.default)
 
 
 def _check_fault(name: str) -> None:
