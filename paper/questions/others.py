@@ -116,7 +116,7 @@ def precision(evidence: Evidence) -> Answer:
         f"in bfloat16 fewer rates train with {', '.join(fewer) or 'no method'}",
         f"Rates that train fewer, by seed: {interval(mean_interval(fewer_by_seed))}. Lost by the "
         "medians over both tasks: "
-        + ", ".join(f"{name} {count}" for name, count in lost.items())
+        + (", ".join(f"{name} {lost[name]}" for name in fewer) or "none, by any method")
         + ".",
         {"precision": rows},
     )

@@ -84,9 +84,9 @@ def verdict(evidence: Evidence, tasks: Sequence[str]) -> dict[str, str]:
     word = "holds" if all(more) else "partly" if somewhere else "fails"
     return {
         "verdict": word,
-        "because": f"Over {len(tasks)} tasks {sum(ours)} learning rates train with "
-        f"{CONSTANT_C.name} and {sum(theirs)} with AdamW: more on {sum(more)}, fewer on "
-        f"{sum(fewer)} tasks. With {chosen.name}, which the search has chosen: {sum(searched)}.",
+        "because": f"Rates that train over {len(tasks)} tasks: {ADAMW.name} {sum(theirs)}; "
+        f"{CONSTANT_C.name} {sum(ours)} (more on {sum(more)}, fewer on {sum(fewer)}); "
+        f"{chosen.name}, of the search, {sum(searched)}.",
     }
 
 
