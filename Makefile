@@ -109,7 +109,7 @@ test-thorough: $(READY)
 	$(BIN)/pytest -n 2 --timeout=0 -p tests.thorough --thorough paper/results/thorough.json
 	$(BIN)/python -m paper.readme
 
-# A million inputs for every reader of files and every loader of state, half an hour on two cores;
+# A million inputs for every reader of files and every loader of state, an hour or more on two cores;
 # the committed results, and the texts' tables from them.
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz
