@@ -11,7 +11,7 @@ from torch_impl.testing import Subject, run_check
 EVENTS = "a_sequence_of_events_ends_where_its_steps_alone_lead"
 
 
-@pytest.mark.property(0.2)  # of which the check takes half
+@pytest.mark.property(2)  # of which the check takes half
 @pytest.mark.parametrize(
     ("name", "options"),
     [

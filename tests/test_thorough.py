@@ -140,18 +140,43 @@ def test_what_has_failed_is_run_again(tmp_path: Path) -> None:
         assert tables.read(tmp_path)["properties"]["a.py::first"]["failed"] == failed
 
 
-def test_a_property_is_not_written_before_its_last_variant(tmp_path: Path) -> None:
-    path = tmp_path / "thorough.json"
+def test_a_run_that_was_cut_off_goes_on_with_the_variants_left(tmp_path: Path) -> None:
+    path, shared = tmp_path / "thorough.json", even()
+    variants = [Item(f"a.py::shared[{i}]", shared) for i in range(3)]
     plugin = Thorough(path)
+    for variant, outcome in zip(variants, ("passed", "failed"), strict=False):
+        plugin.pytest_runtest_logreport(
+            pytest.TestReport(
+                *(variant.nodeid, ("", 0, ""), {}, outcome, None),  # type: ignore[arg-type]
+                when="call",
+                user_properties=[("seen", ["a.py::shared", 3, 34, 0.1])],
+            )
+        )
+    begun = tables.read(tmp_path)
+    assert begun["properties"] == {}
+    assert begun["begun"]["a.py::shared"] == {
+        "a.py::shared[0]": {"examples": 34, "seconds": 0.1, "failed": 0},
+        "a.py::shared[1]": {"examples": 34, "seconds": 0.1, "failed": 1},
+    }
+    _, left = run(variants, path)
+    assert left == variants[:1]
+    ended = tables.read(tmp_path)
+    assert ended["begun"] == {}
+    row = ended["properties"]["a.py::shared"]
+    assert {**row, "seconds": 0} == {"variants": 3, "examples": 102, "seconds": 0, "failed": 0}
+
+
+def test_a_process_that_reports_to_another_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "thorough.json"
     report = pytest.TestReport(
-        *("a.py::shared[1]", ("", 0, ""), {}, "passed", None),
+        *("a.py::first", ("", 0, ""), {}, "passed", None),
         when="call",
-        user_properties=[("seen", ["a.py::shared", 2, 50, 0.1])],
+        user_properties=[("seen", ["a.py::first", 1, 100, 0.1])],
     )
-    plugin.pytest_runtest_logreport(report)
+    Thorough(path, writes=False).pytest_runtest_logreport(report)
     assert not path.exists()
-    plugin.pytest_runtest_logreport(report)
-    assert tables.read(tmp_path)["properties"]["a.py::shared"]["examples"] == 100
+    Thorough(path).pytest_runtest_logreport(report)
+    assert path.exists()
 
 
 def test_the_table_adds_up() -> None:
@@ -162,6 +187,7 @@ def test_the_table_adds_up() -> None:
         "date": "2026-01-02",
         "versions": {"python": "3"},
         "properties": {"tests/test_a.py::test_x": row, "torch_impl/b.py::y": few},
+        "begun": {"tests/test_a.py::test_z": {"tests/test_a.py::test_z[1]": few}},
     }
     assert tables.rows(results) == [
         ("property", "variants", "examples", "failed", "seconds"),
@@ -170,5 +196,6 @@ def test_the_table_adds_up() -> None:
         ("all", "4", "1,510", "0", "5"),
     ]
     assert tables.environment(results) == (
-        "2 properties, of which 1 have seen 1,000 examples or more; ended on 2026-01-02; python 3."
+        "2 properties, of which 1 have seen 1,000 examples or more; 1 more are begun; "
+        "ended on 2026-01-02; python 3."
     )

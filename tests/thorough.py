@@ -2,8 +2,8 @@
 
 Of all tests only those are run that Hypothesis draws examples for: 20,000 for every test function,
 which its variants share; fewer, or more, where the mark `property` says so. The file says how many
-examples each has seen, and holds them as soon as its last variant is done. What it holds already is
-not run again, unless it has failed: a run that was cut off is continued.
+examples each has seen, and each variant of one that is not through. What it holds already is not
+run again, unless it has failed: a run that was cut off is continued.
 """
 
 import json
@@ -47,24 +47,29 @@ class Thorough:
     ----------
     path
         Of the file.
+    writes
+        Whether it writes the file: of several processes the one that all report to.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, writes: bool = True) -> None:
+        self.path, self.writes = path, writes
         self.found: dict[str, dict[str, Any]] = {}
+        self.begun: dict[str, dict[str, dict[str, Any]]] = {}
         if path.exists():
-            self.found = read_json(path, FORM)["properties"]
+            results = read_json(path, FORM)
+            self.found, self.begun = results["properties"], results["begun"]
         self.variants: Counter[str] = Counter()
-        self.seen: dict[str, list[Any]] = {}
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        done = {name for name, row in self.found.items() if not row["failed"]}
-        chosen = [item for item in items if is_property(item) and name_of(item) not in done]
+        single = {name: row for rows in self.begun.values() for name, row in rows.items()}
+        done = {name for name, row in (self.found | single).items() if not row["failed"]}
+        properties = [item for item in items if is_property(item)]
+        self.variants = Counter(map(name_of, properties))
+        chosen = [item for item in properties if not done & {item.nodeid, name_of(item)}]
         left = [item for item in items if item not in set(chosen)]
-        self.variants = Counter(map(name_of, chosen))
         functions: dict[str, Any] = {name_of(item): item for item in chosen}
         for item in functions.values():
             if is_hypothesis_test(item.obj):
@@ -104,20 +109,17 @@ class Thorough:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         values: dict[str, Any] = dict(report.user_properties)
         seen = values.get("seen")
-        if report.when != "call" or seen is None:
+        if not self.writes or report.when != "call" or seen is None:
             return
         name, variants, examples, seconds = seen
-        rows = self.seen.setdefault(name, [])
-        rows.append((examples, seconds, report.failed))
+        row = {"examples": examples, "seconds": round(seconds, 3), "failed": int(report.failed)}
+        rows = self.begun.setdefault(name, {})
+        rows[report.nodeid] = row
         if len(rows) == variants:
-            counts, times, failures = zip(*rows, strict=True)
-            self.found[name] = {
-                "variants": variants,
-                "examples": sum(counts),
-                "seconds": round(sum(times), 1),
-                "failed": sum(failures),
-            }
-            self.write()
+            sums = {key: sum(row[key] for row in rows.values()) for key in row}
+            self.found[name] = {"variants": variants, **sums, "seconds": round(sums["seconds"], 1)}
+            del self.begun[name]
+        self.write()
 
     def write(self) -> None:
         """Write what has been found so far."""
@@ -128,6 +130,9 @@ class Thorough:
             "versions": {"python": platform.python_version()}
             | {name: version(name) for name in packages},
             "properties": dict(sorted(self.found.items())),
+            "begun": {
+                name: dict(sorted(rows.items())) for name, rows in sorted(self.begun.items())
+            },
         }
         write_atomically(self.path, json.dumps(record, indent=1) + "\n")
 
@@ -141,4 +146,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     path = config.getoption("--thorough")
     if path is not None:
-        config.pluginmanager.register(Thorough(path), "thorough")
+        plugin = Thorough(path, writes=not hasattr(config, "workerinput"))
+        config.pluginmanager.register(plugin, "thorough")

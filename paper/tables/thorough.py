@@ -6,11 +6,14 @@ from typing import Any
 
 from analysis.forms import read_json
 
+COUNTS = {"examples": int, "seconds": float, "failed": int}
+
 FORM = {
     "asked": int,
     "date": str,
     "versions": {str: str},
-    "properties": {str: {"variants": int, "examples": int, "seconds": float, "failed": int}},
+    "properties": {str: {"variants": int, **COUNTS}},
+    "begun": {str: {str: COUNTS}},
 }
 """What the results hold."""
 
@@ -43,7 +46,8 @@ def environment(results: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     found = results["properties"]
     fewer = sum(counts["examples"] < results["asked"] for counts in found.values())
+    begun = f"; {len(results['begun'])} more are begun" if results["begun"] else ""
     return (
         f"{len(found)} properties, of which {len(found) - fewer} have seen "
-        f"{results['asked']:,} examples or more; ended on {results['date']}; {versions}."
+        f"{results['asked']:,} examples or more{begun}; ended on {results['date']}; {versions}."
     )
