@@ -46,7 +46,7 @@ def few() -> Iterator[None]:
     settings.load_profile(profile)
 
 
-@pytest.mark.property(10)  # of which it takes a tenth for each of the checks
+@pytest.mark.property(2)  # of each of the checks, which not all variants declare
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize(
     ("case", "options"),
