@@ -66,6 +66,23 @@ def test_bandwidth_is_a_share_of_the_copys() -> None:
     ]
 
 
+def test_the_hosts_share_is_that_of_tensors_of_one_entry() -> None:
+    seconds = {"baseline": 2.0, "variant": 4.0, "host": 1.0, "baseline's host": 0.2}
+    found = results(
+        entry(table="sizes", seconds=seconds),
+        entry(table="sizes", seconds={**seconds, "baseline": 1.0}, row="c"),
+        entry(table="sizes", seconds=seconds, row="d", judged=False),
+        entry(),
+    )
+    assert bench.hosts(found) == [
+        ("a step with", "m"),
+        ("AdamW, fused", "15%"),  # the median of 0.2/2 and 0.2/1
+        ("a", "25%"),
+        ("c", "25%"),
+        ("d", "not judged"),
+    ]
+
+
 def test_a_line_is_fitted_and_a_bend_is_seen() -> None:
     sizes = [1e5, 1e6, 1e7, 1e8]
     straight = bench.fit(sizes, [3 + n / 1000 for n in sizes])

@@ -18,7 +18,7 @@ from tests.benchmarks.contenders import copying, memory_peak, process, random_gr
 from tests.benchmarks.pairs import STEPS, Pair
 from tests.benchmarks.records import Records
 from tests.benchmarks.side_by_side import ATTEMPTS, Contender, SideBySide, judge
-from tests.benchmarks.suite import Key, keys, measure_steps, peak_of, tables
+from tests.benchmarks.suite import Key, Table, keys, measure_steps, peak_of, tables
 from torch_impl import RelativisticAdamW
 
 FIRST, *_, LAST = keys("cpu")
@@ -111,6 +111,8 @@ def test_every_step_has_new_gradients() -> None:
     assert torch.equal(seen[1], gradients[0])
 
 
+QUICK = Table({}, {}, 0, 1)
+
 ALL_PAIRS = [
     (name, row, pair)
     for name, table in tables("cpu").items()
@@ -121,21 +123,38 @@ ALL_PAIRS = [
 
 @pytest.mark.parametrize(("name", "row", "pair"), ALL_PAIRS, ids=lambda x: x if x else "")
 def test_every_pair_can_be_measured(name: str, row: str, pair: Pair) -> None:
-    found = measure_steps(pair, [10, 20], "cpu", 0, 1)
+    found = measure_steps(pair, [10, 20], "cpu", QUICK)
     assert found["ratio"] > 0
     assert found["entries"] == 30
     assert peak_of(pair, [10, 20], "cpu")["memory"] >= 0
     assert set(found["seconds"]) == {"baseline", "again", "variant"}
-    assert (pair.floor is not None) == (name in {"steps", "scaling"} and row.endswith(", fused"))
+    assert (pair.floor is not None) == (
+        name in {"steps", "sizes", "scaling"} and row.endswith(", fused")
+    )
+
+
+def test_the_host_is_measured_on_as_many_tensors_of_one_entry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stepped: list[list[int]] = []
+
+    def noting(make: Any, gradients: Any) -> Contender:
+        stepped.append([gradient.numel() for gradient in gradients])
+        return stepping(make, gradients)
+
+    monkeypatch.setattr(suite, "stepping", noting)
+    found = measure_steps(STEPS["Gravity, fused"], [10, 20], "cpu", QUICK._replace(hosts=True))
+    assert set(found["seconds"]) - {"baseline", "again", "variant"} == {"host", "baseline's host"}
+    assert stepped == [[10, 20]] * 3 + [[1, 1]] * 2
 
 
 def test_large_models_are_measured_beside_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suite, "COPIED_BESIDE", 30)
     monkeypatch.setattr(suite, "COPIED", {"cpu": 1000})
-    found = measure_steps(STEPS["Gravity, fused"], [10, 20], "cpu", 0, 1)
+    found = measure_steps(STEPS["Gravity, fused"], [10, 20], "cpu", QUICK)
     assert found["floor"] == 24
     assert found["copy"] == 8 * 1000 / found["seconds"]["copy"]
-    assert "copy" not in measure_steps(STEPS["Gravity, fused"], [29], "cpu", 0, 1)
+    assert "copy" not in measure_steps(STEPS["Gravity, fused"], [29], "cpu", QUICK)
 
 
 def test_the_lists_of_tensors_are_as_large_as_they_are_called() -> None:
@@ -404,7 +423,10 @@ def test_checks_find_what_is_wrong_random_or_refused(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("row", [row for row, pair in STEPS.items() if pair.floor])
 def test_a_fused_step_takes_no_multiple_of_torchs(row: str) -> None:
     """Three times AdamW's at most; measured are 0.9 to 1.5, and others use this machine too."""
-    ratios = (measure_steps(STEPS[row], [131_072] * 8, "cpu", 0, 15)["ratio"] for _ in range(5))
+    ratios = (
+        measure_steps(STEPS[row], [131_072] * 8, "cpu", Table({}, {}, 0, 15))["ratio"]
+        for _ in range(5)
+    )
     assert any(ratio < 3 for ratio in ratios)
 
 
@@ -412,5 +434,7 @@ def test_a_fused_step_takes_no_multiple_of_torchs(row: str) -> None:
 def test_a_fused_step_is_faster_than_foreach(row: str) -> None:
     foreach = STEPS[row.replace("fused", "foreach")].variant
     pair = Pair("foreach", foreach, STEPS[row].variant)
-    ratios = (measure_steps(pair, [131_072] * 8, "cpu", 0, 15)["ratio"] for _ in range(5))
+    ratios = (
+        measure_steps(pair, [131_072] * 8, "cpu", Table({}, {}, 0, 15))["ratio"] for _ in range(5)
+    )
     assert any(ratio < 1 for ratio in ratios)

@@ -71,9 +71,7 @@ def every(results: Mapping[str, Any]) -> Rows:
         numbers = (
             f"{entry['control']:.2f}" if "control" in entry else "–",
             f"{entry['memory']:.2f}" if "memory" in entry else "–",
-            f"{_share(entry, 'variant', entry['floor']):.0%}"
-            if "copy" in entry and entry["judged"]
-            else "–",
+            f"{_bandwidth(entry, 'variant'):.0%}" if "copy" in entry and entry["judged"] else "–",
         )
         rows.append((name, entry["over"], _cell(entry, _ratio), *numbers))
     return rows
@@ -89,36 +87,58 @@ def memory(results: Mapping[str, Any]) -> Rows:
 def bandwidth(results: Mapping[str, Any]) -> Rows:
     """Return the share of a copy's bandwidth at which steps move what they have to move."""
     found = [entry for entry in entries_of(results, "steps") if "copy" in entry]
-    judged = [entry for entry in found if entry["judged"]]
+    return _shares(found, ("a step with", "bytes per parameter"), _bandwidth, _floor)
+
+
+def hosts(results: Mapping[str, Any]) -> Rows:
+    """Return the share of steps that one on as many tensors of one entry takes."""
+
+    def share(entry: Entry, contender: str) -> float:
+        host = {"variant": "host", "baseline": "baseline's host"}[contender]
+        return float(entry["seconds"][host] / entry["seconds"][contender])
+
+    return _shares(entries_of(results, "sizes"), ("a step with",), share)
+
+
+def _floor(entry: Entry, contender: str) -> int:
+    """Return the bytes per parameter that a contender has to move."""
+    return ADAMW_FLOOR if contender == "baseline" else int(entry["floor"])
+
+
+def _bandwidth(entry: Entry, contender: str) -> float:
+    """Return the bandwidth of a contender over that of the copy beside it."""
+    moved = _floor(entry, contender) * entry["entries"]
+    return float(moved / entry["seconds"][contender] / entry["copy"])
+
+
+def _shares(
+    found: Sequence[Entry],
+    head: Sequence[str],
+    share: Callable[[Entry, str], float],
+    over: Callable[[Entry, str], Any] = lambda _entry, _contender: None,
+) -> Rows:
+    """Return a row for AdamW, the median over what it was the baseline of, and one per variant."""
+    baselines: dict[str, list[Entry]] = {}
+    for entry in found:
+        if entry["judged"]:
+            baselines.setdefault(entry["column"], []).append(entry)
     shares = [
-        {**entry, "over": str(entry["floor"]), "share": _share(entry, "variant", entry["floor"])}
-        for entry in found
-    ]
-    adamw = [
         {
             "row": "AdamW, fused",
-            "over": str(ADAMW_FLOOR),
+            "over": over(mine[0], "baseline"),
             "column": column,
             "judged": True,
-            "share": statistics.median(
-                _share(entry, "baseline", ADAMW_FLOOR)
-                for entry in judged
-                if entry["column"] == column
-            ),
+            "share": statistics.median(share(entry, "baseline") for entry in mine),
         }
-        for column in dict.fromkeys(entry["column"] for entry in judged)
+        for column, mine in baselines.items()
     ]
-    head = ("a step with", "bytes per parameter")
+    shares += [
+        {**entry, "over": over(entry, "variant"), "share": share(entry, "variant")}
+        for entry in found
+    ]
     return _grid(
-        [*adamw, *shares],
-        head,
-        lambda entry: f"{entry['share']:.0%}" if entry["judged"] else "not judged",
+        shares, head, lambda entry: f"{entry['share']:.0%}" if entry["judged"] else "not judged"
     )
-
-
-def _share(entry: Entry, contender: str, floor: int) -> float:
-    """Return the bandwidth of a contender over that of the copy beside it."""
-    return float(floor * entry["entries"] / entry["seconds"][contender] / entry["copy"])
 
 
 def scaling(results: Mapping[str, Any]) -> Rows:
@@ -212,6 +232,8 @@ TABLES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "costs": lambda results: ratios(results, "costs"),
     "memory": memory,
     "bandwidth": bandwidth,
+    "sizes": lambda results: ratios(results, "sizes"),
+    "hosts": hosts,
     "scaling": scaling,
     "startup": startup,
     "checks": checks,
@@ -221,7 +243,7 @@ TABLES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
 
 OF_DEVICE = {
     "cpu": [name for name in TABLES if name not in {"every", "checks"}],
-    "cuda": [name for name in TABLES if name not in {"every", "peers"}],
+    "cuda": [name for name in TABLES if name not in {"every", "peers", "sizes", "hosts"}],
 }
 """The tables of a device that the texts show."""
 
@@ -260,7 +282,7 @@ def _grid(found: Sequence[Entry], head: Sequence[str], cell: Callable[[Entry], s
     columns = list(dict.fromkeys(entry["column"] for entry in found))
     cells: dict[tuple[str, ...], dict[str, str]] = {}
     for entry in found:
-        key = (entry["row"], entry["over"]) if entry["over"] else (entry["row"],)
+        key = (entry["row"], str(entry["over"])) if entry["over"] else (entry["row"],)
         cells.setdefault(key, {})[entry["column"]] = _cell(entry, cell)
     rows: Rows = [(*head, *columns)]
     rows += [(*key, *(of.get(column, "–") for column in columns)) for key, of in cells.items()]

@@ -41,6 +41,11 @@ MEDIUM: Mapping[str, Model] = {
     "500 tensors of 100": [100] * 500,
 }
 
+EQUAL: Mapping[str, Model] = {
+    f"{2**23 // n:,} of {n:,}": [n] * (2**23 // n) for n in (2**14, 2**16, 2**17, 2**18, 2**20)
+}
+"""As many entries in all, in tensors of one size each."""
+
 LINE: Mapping[str, Mapping[str, Model]] = {
     device: {f"{n:,}": [n] for n in sizes}
     for device, sizes in (

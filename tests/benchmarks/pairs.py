@@ -88,9 +88,10 @@ STEPS: Mapping[str, Pair] = {
 }
 """Steps over those of the fastest AdamW."""
 
-SCALING: Mapping[str, Pair] = {
-    name: pair for name, pair in STEPS.items() if pair.floor and "global" not in name
-}
+FUSED: Mapping[str, Pair] = {name: pair for name, pair in STEPS.items() if pair.floor}
+"""Those that are kernels."""
+
+SCALING: Mapping[str, Pair] = {name: pair for name, pair in FUSED.items() if "global" not in name}
 """What has to take a time proportional to n; of one tensor, "global" is "per_param"."""
 
 PEERS: Mapping[str, Pair] = {

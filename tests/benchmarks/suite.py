@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import torch
 
 from .contenders import copying, memory_peak, random_gradients, resuming, stepping
-from .models import LARGE, LINE, MEDIUM, SMALL, Model
-from .pairs import COSTS, PEERS, SCALING, STEPS, Pair
+from .models import EQUAL, LARGE, LINE, MEDIUM, SMALL, Model
+from .pairs import COSTS, FUSED, PEERS, SCALING, STEPS, Pair
 from .side_by_side import Repeat, SideBySide, judge, repeat
 from .startup import Start, measure_start, starts
 
@@ -32,6 +32,8 @@ class Table(NamedTuple):
         Rounds of an attempt, at least.
     peaks
         Whether the memory of a step is measured, too.
+    hosts
+        Whether steps on as many tensors of one entry take part, which tell the host's share.
     """
 
     rows: Mapping[str, Pair] | Mapping[str, Start]
@@ -39,6 +41,7 @@ class Table(NamedTuple):
     budget: float
     fewest: int
     peaks: bool = False
+    hosts: bool = False
 
 
 def tables(device: str) -> Mapping[str, Table]:
@@ -55,6 +58,7 @@ def tables(device: str) -> Mapping[str, Table]:
     return {
         "steps": Table(STEPS, models, 1.3, 7, peaks=True),
         "peers": Table(PEERS, models, 0.8, 5, peaks=True),
+        "sizes": Table(FUSED, EQUAL, 1, 7, hosts=True),
         "scaling": Table(SCALING, LINE[device], 1, 3),
         "costs": Table(COSTS, MEDIUM, 0.6, 5),
         "startup": Table(starts(device), process, 1, 3),
@@ -96,24 +100,28 @@ def measure(key: Key, device: str, *, timed: Repeat = repeat) -> dict[str, Any]:
         return found | measure_start(row, table.budget, table.fewest, timed)
     model = table.models[key.column]
     try:
-        found |= measure_steps(row, model, device, table.budget, table.fewest, timed)
+        found |= measure_steps(row, model, device, table, timed)
         return found | (peak_of(row, model, device) if table.peaks else {})
     finally:
         gc.collect()  # an optimizer's hooks may refer to it
 
 
 def measure_steps(
-    pair: Pair, model: Model, device: str, budget: float, fewest: int, timed: Repeat = repeat
+    pair: Pair, model: Model, device: str, table: Table, timed: Repeat = repeat
 ) -> dict[str, Any]:
     """Return the ratio of a variant's step to its baseline's, and more, as `measure`."""
     gradients = random_gradients(model, device)
     makes = {"baseline": pair.baseline, "again": pair.baseline, "variant": pair.variant}
     contenders = {name: stepping(make, gradients) for name, make in makes.items()}
+    if table.hosts:
+        ones = random_gradients([1] * len(model), device)
+        contenders["host"] = stepping(pair.variant, ones)
+        contenders["baseline's host"] = stepping(pair.baseline, ones)
     entries = sum(model)
     if pair.floor and entries >= COPIED_BESIDE:
         contenders["copy"] = copying(COPIED[device], device)
     side = SideBySide(contenders, torch.cuda.synchronize if device == "cuda" else lambda: None)
-    found = judge(side, budget=budget, fewest=fewest, timed=timed)
+    found = judge(side, budget=table.budget, fewest=table.fewest, timed=timed)
     if "copy" in contenders:
         found |= {"floor": pair.floor, "copy": 8 * COPIED[device] / found["seconds"]["copy"]}
     return found | {"entries": entries}
