@@ -1,4 +1,4 @@
-"""Launches and tables on CUDA: waves, addresses that change, graphs that read them."""
+"""Launches and tables on CUDA: addresses that change, graphs that read them."""
 
 from typing import Any
 
@@ -23,9 +23,9 @@ from torch_impl import RelativisticAdam
 from torch_impl.fused.cuda import adam, buckets, steps
 
 
-@pytest.mark.parametrize("count", [3, 40])
+@pytest.mark.parametrize(("count", "size"), [(3, 2), (40, 2), (3, 2 * BLOCKS + 1)])
 def test_launches_do_not_depend_on_the_number_of_tensors(
-    count: int, monkeypatch: pytest.MonkeyPatch
+    count: int, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     launched = []
     kind = type(adam.measure)
@@ -36,7 +36,7 @@ def test_launches_do_not_depend_on_the_number_of_tensors(
         return run(kernel, *args, **kwargs)
 
     monkeypatch.setattr(kind, "run", counted)
-    params = parameters([(2,)] * count)
+    params = parameters([(size,)] * count)
     for mode, expected in {
         "per_component": ["begin", "limit_entries"],
         "per_param": ["begin", "measure", "find_factors", "finish"],
@@ -56,13 +56,10 @@ def test_launches_do_not_depend_on_the_number_of_tensors(
         ("Gravity", {}),
     ],
 )
-def test_a_step_has_the_same_bits_in_waves_and_wherever_it_lies(
-    name: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In one wave, in many, and with gradients at addresses that are no multiples of 16."""
+def test_a_step_has_the_same_bits_wherever_it_lies(name: str, options: dict[str, Any]) -> None:
+    """With gradients at addresses that are no multiples of 16, too."""
     results = []
-    for most, shift in ((2**30, 0), (BLOCKS, 0), (2**30, 1)):
-        monkeypatch.setattr(buckets, "_cached_entries", lambda *_, most=most: most)
+    for shift in (0, 1):
         params = parameters()
         optimizer = built(CASES[name], params, **options, fused=True)
         for step in range(2):
@@ -72,8 +69,7 @@ def test_a_step_has_the_same_bits_in_waves_and_wherever_it_lies(
                 param.grad.copy_(normal(param.shape, 100 * step + i, torch.float32))
             optimizer.step()
         results.append(everything(optimizer, params))
-    assert same(results[0], results[1])
-    assert same(results[0], results[2])
+    assert same(*results)
 
 
 def test_gradients_that_are_replaced_freed_or_missing() -> None:
@@ -96,8 +92,8 @@ def test_gradients_that_are_replaced_freed_or_missing() -> None:
 
 def test_a_captured_table_is_written_again_in_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a graph copies from is kept, and what it wrote is not taken for what was written."""
-    bucket = buckets.Bucket(torch.device("cpu"), [5], 9, 8)
-    one, other = [[10]] * 7, [[20]] * 7
+    bucket = buckets.Bucket(torch.device("cpu"), [5], 9)
+    one, other = np.full((7, 1), 10), np.full((7, 1), 20)
     bucket.point_to(one)
     written = bucket.table.clone()
     monkeypatch.setattr(buckets, "is_capturing", lambda _table: True)
@@ -124,19 +120,6 @@ def test_buckets_that_a_graph_reads_are_kept(monkeypatch: pytest.MonkeyPatch) ->
     stepped(optimizer, params, 1)
     assert kernels._captured == [first]
     assert list(kernels._buckets.values()) != [first]
-
-
-def test_waves_cover_every_tensor_once() -> None:
-    sizes = [10, 0, 3 * BLOCKS, 20, 5000, 1, 0]
-    blocks = np.array([-(-size // BLOCKS) for size in sizes])
-    firsts = np.concatenate([[0], np.cumsum(blocks)]).tolist()
-    waves = buckets._waves(sizes, firsts, 6000)
-    covered = [b for w in waves for b in range(w.first_block, w.first_block + w.blocks)]
-    assert covered == list(range(firsts[-1]))
-    for wave in waves:
-        own = sizes[wave.first_tensor : wave.first_tensor + wave.tensors]
-        assert sum(own) <= 6000 or sum(size > 0 for size in own) == 1
-    assert len(waves) == 3
 
 
 def test_a_capture_of_a_first_step_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

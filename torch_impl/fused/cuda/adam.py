@@ -170,7 +170,6 @@ def measure(
     firsts,
     counts,
     tensors,
-    base,
     numbers,
     squares,
     thetas,
@@ -182,7 +181,7 @@ def measure(
     """Advance the moments of a block and store its Σu², and Σθ² if it is ``weighed``."""
     if was_found(found):
         return
-    here, inside, full = place(table, blocks, firsts, counts, tensors, base)
+    here, inside, full = place(table, blocks, firsts, counts, tensors, backwards=False)
     if full:
         _measure_block(here, None, numbers, squares, thetas, scale, how, weighed)
     else:
@@ -207,7 +206,6 @@ def find_factors(
     firsts,
     counts,
     tensors,
-    base,
     numbers,
     factors,
     entries: "fp64",
@@ -221,7 +219,7 @@ def find_factors(
     """
     if was_found(found):
         return
-    t = base + tl.program_id(0)
+    t = tl.program_id(0)
     rate, c = column(numbers, RATE, t, tensors), column(numbers, LIMIT, t, tensors)
     low, high = tl.load(firsts + t), tl.load(firsts + t + 1)
     if total is None:
@@ -260,7 +258,6 @@ def finish(
     firsts,
     counts,
     tensors,
-    base,
     numbers,
     factors,
     seed: "i64",
@@ -270,7 +267,7 @@ def finish(
     """Apply the update of a block with the factor of its tensor."""
     if was_found(found):
         return
-    here, inside, full = place(table, blocks, firsts, counts, tensors, base)
+    here, inside, full = place(table, blocks, firsts, counts, tensors, backwards=True)
     if full:
         _finish_block(here, None, numbers, factors, seed, how)
     else:
@@ -304,7 +301,6 @@ def limit_entries(
     firsts,
     counts,
     tensors,
-    base,
     numbers,
     scale,
     seed: "i64",
@@ -316,7 +312,7 @@ def limit_entries(
     """Take the whole step of a block whose entries are limited by themselves."""
     if was_found(found):
         return
-    here, inside, full = place(table, blocks, firsts, counts, tensors, base)
+    here, inside, full = place(table, blocks, firsts, counts, tensors, backwards=False)
     if full:
         _limit_block(here, None, numbers, scale, seed, how, law, unit)
     else:

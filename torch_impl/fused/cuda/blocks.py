@@ -31,7 +31,7 @@ PLACE = tl.constexpr(6)
 ROWS = 7
 """Rows of a table: addresses (Gravity's velocity as the first moment), and places in the group."""
 
-GENERAL = ("tensors", "base", "blocks", "seed")
+GENERAL = ("tensors", "blocks", "seed")
 """Whole numbers whose values a kernel is not compiled for."""
 
 LARGEST_NUMBER = tl.constexpr(3.4028234663852886e38)
@@ -112,12 +112,15 @@ def count_step(table, t, tensors):
 
 
 @triton.jit
-def place(table, blocks, firsts, counts, tensors, base):
+def place(table, blocks, firsts, counts, tensors, backwards: tl.constexpr):
     """Return where this program's block is, which entries are inside, and whether all are.
 
-    Where it is: the table, its columns, the tensor's, the number of the block, its entries.
+    Where it is: the table, its columns, the tensor's, the number of the block, its entries. A
+    second pass goes backwards: what the first has touched last is still in the device's cache.
     """
-    block = base + tl.program_id(0)
+    block = tl.program_id(0)
+    if backwards:
+        block = tl.num_programs(0) - 1 - block
     t = tl.load(blocks + block)
     low = tl.multiple_of((block - tl.load(firsts + t)).to(tl.int64) * BLOCK, BLOCK)
     count = tl.load(counts + t)

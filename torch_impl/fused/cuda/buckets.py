@@ -1,8 +1,7 @@
 """Tables of tensors on the device, kept from step to step."""
 
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,18 +9,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .blocks import BLOCK, ROWS
-
-LEAST_WAVE = 2**20
-"""Entries of a wave on a device that does not say how large its cache is."""
-
-
-class Wave(NamedTuple):
-    """Tensors that one launch takes on."""
-
-    first_block: int
-    blocks: int
-    first_tensor: int
-    tensors: int
 
 
 class Bucket:
@@ -39,33 +26,26 @@ class Bucket:
         Entries of each tensor.
     numbers
         How many numbers each tensor has.
-    wave_bytes
-        Bytes per entry that are to stay in the device's cache from one pass to the next.
 
     Attributes
     ----------
-    sizes
-        Entries of each tensor.
+    sizes, count
+        Entries of each tensor; blocks of all of them.
     table
         Addresses, shape (`ROWS`, tensors).
     numbers, factors
         What kernels store of tensors.
     squares, thetas, peaks, total
         What they store of blocks, and of all of them together.
-    whole, waves
-        All tensors; runs of them of which two passes are taken one after the other.
     """
 
-    def __init__(
-        self, device: torch.device, sizes: Sequence[int], numbers: int, wave_bytes: int
-    ) -> None:
+    def __init__(self, device: torch.device, sizes: Sequence[int], numbers: int) -> None:
         self.sizes = list(sizes)
         each = np.array(sizes, dtype=np.int64)
         blocks = -(-each // int(BLOCK))
         firsts = np.concatenate([[0], np.cumsum(blocks)])
-        count, tensors = int(firsts[-1]), len(sizes)
-        self.whole = Wave(0, count, 0, tensors)
-        self.waves = _waves(self.sizes, firsts.tolist(), _cached_entries(device, wave_bytes))
+        tensors = len(sizes)
+        self.count = count = int(firsts[-1])
         self.firsts = _copied(firsts.astype(np.int32), device)
         self.counts = _copied(each, device)
         self.blocks = _copied(np.repeat(np.arange(tensors, dtype=np.int32), blocks), device)
@@ -76,24 +56,25 @@ class Bucket:
         self.thetas = torch.zeros(count, dtype=torch.float64, device=device)
         self.peaks = torch.zeros(count, dtype=torch.int32, device=device)
         self.total = torch.zeros(2, dtype=torch.float64, device=device)
-        self._rows: Sequence[Sequence[int]] = []
+        self._rows: NDArray[np.int64] | None = None
         self._spare: Tensor | None = self._room()  # a capture may not ask for it
         self._captured: list[Tensor] = []
 
-    def where(self, wave: Wave) -> tuple[Any, ...]:
+    def where(self) -> tuple[Any, ...]:
         """Return what tells the programs of a launch which blocks are theirs."""
         own = (self.table, self.blocks, self.firsts, self.counts, len(self.sizes))
-        return (*own, wave.first_block, self.numbers)
+        return (*own, self.numbers)
 
     @property
     def captured(self) -> bool:
         """Whether a graph reads this table."""
         return bool(self._captured)
 
-    def point_to(self, rows: Sequence[Sequence[int]]) -> None:
-        """Have the table hold these addresses and places."""
+    def point_to(self, rows: NDArray[np.int64]) -> None:
+        """Have the table hold these addresses and places, of the shape of the table."""
         capturing = is_capturing(self.table)
-        if rows == self._rows and not capturing and not self.captured:
+        known = self._rows is not None and np.array_equal(rows, self._rows)
+        if known and not capturing and not self.captured:
             return
         if capturing and self._spare is not None:
             room, self._spare = self._spare, None
@@ -123,27 +104,3 @@ def _copied(values: NDArray[Any], device: torch.device) -> Tensor:
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)  # pragma: no cover: of a device
-
-
-def _cached_entries(device: torch.device, wave_bytes: int) -> int:
-    """Return how many entries' state half of the cache holds."""
-    if device.type != "cuda":
-        return LEAST_WAVE
-    cache = torch.cuda.get_device_properties(device).L2_cache_size  # pragma: no cover: of a device
-    return max(LEAST_WAVE, cache // 2 // wave_bytes)  # pragma: no cover
-
-
-def _waves(sizes: Sequence[int], firsts: Sequence[int], most: int) -> list[Wave]:
-    """Return runs of tensors with at most so many entries, or of a single larger one."""
-    edges, entries = [0], 0
-    for t, size in enumerate(sizes):
-        if t > edges[-1] and entries + size > most:
-            edges.append(t)
-            entries = 0
-        entries += size
-    edges.append(len(sizes))
-    return [
-        Wave(firsts[a], firsts[b] - firsts[a], a, b - a)
-        for a, b in pairwise(edges)
-        if firsts[b] > firsts[a]
-    ]

@@ -78,7 +78,6 @@ def find_peaks(
     firsts,
     counts,
     tensors,
-    base,
     numbers,
     peaks,
     scale,
@@ -88,7 +87,7 @@ def find_peaks(
     """Store the bits of a block's max|g|: their order is that of the sizes, NaN's beyond ∞'s."""
     if was_found(found):
         return
-    here, inside, full = place(table, blocks, firsts, counts, tensors, base)
+    here, inside, full = place(table, blocks, firsts, counts, tensors, backwards=False)
     if full:
         _peak_of_block(here, None, numbers, peaks, scale, how)
     else:
@@ -96,11 +95,11 @@ def find_peaks(
 
 
 @triton.jit(do_not_specialize=GENERAL)
-def find_factors(peaks, firsts, base, factors, kappa: "fp64", found, relative: tl.constexpr):
+def find_factors(peaks, firsts, factors, kappa: "fp64", found, relative: tl.constexpr):
     """Store the tensor's G = max|g|, or m = κ·max|g|, kept finite and, as m, above 0."""
     if was_found(found):
         return
-    t = base + tl.program_id(0)
+    t = tl.program_id(0)
     low, high = tl.load(firsts + t), tl.load(firsts + t + 1)
     parts = tl.zeros([TERMS], tl.int32)
     while low < high:
@@ -142,7 +141,6 @@ def advance(
     firsts,
     counts,
     tensors,
-    base,
     numbers,
     factors,
     scale,
@@ -153,7 +151,7 @@ def advance(
     """Advance the velocity and the parameters of a block."""
     if was_found(found):
         return
-    here, inside, full = place(table, blocks, firsts, counts, tensors, base)
+    here, inside, full = place(table, blocks, firsts, counts, tensors, backwards=True)
     if full:
         _advance_block(here, None, numbers, factors, scale, seed, how)
     else:

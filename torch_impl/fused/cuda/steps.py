@@ -1,10 +1,11 @@
-"""The launches of a step: a handful for every wave of tensors, however many tensors there are."""
+"""The launches of a step: a handful for every bucket of tensors, however many there are."""
 
 import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import triton.language as tl
 from torch import Tensor
@@ -14,7 +15,7 @@ from ...laws import LAWS
 from ..work import Scaling, Work, entries
 from . import adam, gravity
 from .blocks import How
-from .buckets import Bucket, Wave, is_capturing
+from .buckets import Bucket, is_capturing
 
 KINDS: Mapping[torch.dtype, tl.dtype] = {
     torch.float32: tl.float32,
@@ -111,8 +112,8 @@ class AdamPart(Part):
     def limit_entries(self) -> None:
         """Take the whole step, entry by entry."""
         bucket = self.bucket
-        adam.limit_entries[(bucket.whole.blocks,)](
-            *bucket.where(bucket.whole),
+        adam.limit_entries[(bucket.count,)](
+            *bucket.where(),
             self.scale,
             self.seed,
             self.found,
@@ -123,11 +124,11 @@ class AdamPart(Part):
             **ROUNDED,
         )
 
-    def measure(self, wave: Wave, *, weighed: bool) -> None:
-        """Advance the moments of a wave and store what their blocks add up to."""
+    def measure(self, *, weighed: bool) -> None:
+        """Advance the moments and store what blocks add up to."""
         bucket = self.bucket
-        adam.measure[(wave.blocks,)](
-            *bucket.where(wave),
+        adam.measure[(bucket.count,)](
+            *bucket.where(),
             bucket.squares,
             bucket.thetas,
             self.scale,
@@ -145,32 +146,29 @@ class AdamPart(Part):
             bucket.squares,
             bucket.thetas,
             bucket.total,
-            bucket.whole.blocks,
+            bucket.count,
             self.found,
             weighed=weighed,
             num_warps=16,
         )
         return bucket.total
 
-    def find_factors(self, wave: Wave, total: Tensor | None = None, count: int = 0) -> None:
-        """Store what the û of each tensor of a wave is to be multiplied with.
+    def find_factors(self, total: Tensor | None = None, count: int = 0) -> None:
+        """Store what the û of each tensor is to be multiplied with.
 
         Parameters
         ----------
-        wave
-            The tensors.
         total, count
             Σu², Σθ² and entries of the model, where that is the block of the limit.
         """
         bucket = self.bucket
-        adam.find_factors[(wave.tensors,)](
+        adam.find_factors[(len(bucket.sizes),)](
             bucket.squares,
             bucket.thetas,
             total,
             bucket.firsts,
             bucket.counts,
             len(bucket.sizes),
-            wave.first_tensor,
             bucket.numbers,
             bucket.factors,
             float(count),
@@ -181,11 +179,11 @@ class AdamPart(Part):
             **ROUNDED,
         )
 
-    def finish(self, wave: Wave) -> None:
-        """Apply the updates of a wave."""
+    def finish(self) -> None:
+        """Apply the updates."""
         bucket = self.bucket
-        adam.finish[(wave.blocks,)](
-            *bucket.where(wave),
+        adam.finish[(bucket.count,)](
+            *bucket.where(),
             bucket.factors,
             self.seed,
             self.found,
@@ -196,14 +194,14 @@ class AdamPart(Part):
 
     def take(self) -> None:
         """Take a step in which no block of the limit is larger than a tensor."""
-        if self.by_entries and self.bucket.whole.blocks:
-            self.limit_entries()
-        if self.by_entries:
+        if not self.bucket.count:
             return
-        for wave in self.bucket.waves:
-            self.measure(wave, weighed=self.unit == "relative")
-            self.find_factors(wave)
-            self.finish(wave)
+        if self.by_entries:
+            self.limit_entries()
+            return
+        self.measure(weighed=self.unit == "relative")
+        self.find_factors()
+        self.finish()
 
 
 class GravityPart(Part):
@@ -223,25 +221,22 @@ class GravityPart(Part):
             num_warps=1,
             **ROUNDED,
         )
-        for wave in bucket.waves:
-            where = bucket.where(wave)
-            launch = {"how": self.how, "num_warps": 8, **ROUNDED}
-            gravity.find_peaks[(wave.blocks,)](
-                *where, bucket.peaks, self.scale, self.found, **launch
-            )
-            gravity.find_factors[(wave.tensors,)](
-                bucket.peaks,
-                bucket.firsts,
-                wave.first_tensor,
-                bucket.factors,
-                kappa,
-                self.found,
-                relative=self.how.relative,
-                num_warps=8,
-            )
-            gravity.advance[(wave.blocks,)](
-                *where, bucket.factors, self.scale, self.seed, self.found, **launch
-            )
+        if not bucket.count:
+            return
+        where, launch = bucket.where(), {"how": self.how, "num_warps": 8, **ROUNDED}
+        gravity.find_peaks[(bucket.count,)](*where, bucket.peaks, self.scale, self.found, **launch)
+        gravity.find_factors[(len(bucket.sizes),)](
+            bucket.peaks,
+            bucket.firsts,
+            bucket.factors,
+            kappa,
+            self.found,
+            relative=self.how.relative,
+            num_warps=8,
+        )
+        gravity.advance[(bucket.count,)](
+            *where, bucket.factors, self.scale, self.seed, self.found, **launch
+        )
 
 
 class Kernels:
@@ -263,44 +258,48 @@ class Kernels:
         """Take the step of every group, those whose blocks are the model with one norm."""
         parts = [
             AdamPart(*each, scaling, decoupled=decoupled)
-            for each in self._divided(works, adam.NUMBERS, 8)
+            for each in self._divided(works, adam.NUMBERS)
         ]
         for part in parts:
             with part.on_device():
                 part.begin()
                 if not part.together:
                     part.take()
-        together = [part for part in parts if part.together and part.bucket.whole.blocks]
+        together = [part for part in parts if part.together and part.bucket.count]
         weighed = any(part.unit == "relative" for part in together)
         totals = []
         for part in together:
             with part.on_device():
-                part.measure(part.bucket.whole, weighed=weighed)
+                part.measure(weighed=weighed)
                 totals.append(part.add_up(weighed=weighed))
         count = sum(sum(part.bucket.sizes) for part in together)
         for part in together:
             with part.on_device():
-                part.find_factors(part.bucket.whole, _sum(totals, part), count)
-                part.finish(part.bucket.whole)
+                part.find_factors(_sum(totals, part), count)
+                part.finish()
 
     def take_gravity_steps(self, works: Sequence[Work], scaling: Scaling) -> None:
         """Take the step of every group."""
-        for each in self._divided(works, gravity.NUMBERS, 4):
+        for each in self._divided(works, gravity.NUMBERS):
             part = GravityPart(*each, scaling, decoupled=False)
             with part.on_device():
                 part.take()
 
-    def _divided(
-        self, works: Sequence[Work], numbers: int, wave_bytes: int
-    ) -> Iterator[tuple[Work, Bucket, bool]]:
+    def _divided(self, works: Sequence[Work], numbers: int) -> Iterator[tuple[Work, Bucket, bool]]:
         """Yield the tensors of every bucket, the bucket, and whether they are aligned."""
         for work in works:
-            rows, places = work.rows(), work.places
+            *tensors, steps = work.rows()
+            addresses = [[*map(Tensor.data_ptr, row)] for row in (*tensors, steps)]
+            table = np.array([*addresses, work.places], dtype=np.int64)
+            aligned = (table[: len(tensors)] % _ALIGNMENT == 0).all(axis=0)
+            devices, dtypes, states = (
+                [param.device for param in work.params],
+                [param.dtype for param in work.params],
+                [buffer.dtype for buffer in tensors[2]],
+            )
             together: dict[Any, list[int]] = {}
-            for i, (param, *others) in enumerate(zip(*rows[:-1], strict=True)):
-                aligned = not any(x.data_ptr() % _ALIGNMENT for x in (param, *others))
-                key = (work.number, param.device, param.dtype, others[1].dtype, aligned)
-                together.setdefault(key, []).append(i)
+            for i, key in enumerate(zip(devices, dtypes, states, aligned.tolist(), strict=True)):
+                together.setdefault((work.number, *key), []).append(i)
             for key, indices in together.items():
                 sizes = [entries(work.params[i]) for i in indices]
                 bucket = self._buckets.get(key)
@@ -312,10 +311,9 @@ class Kernels:
                         )
                     if bucket is not None and bucket.captured:
                         self._captured.append(bucket)
-                    bucket = Bucket(key[1], sizes, numbers, wave_bytes)
+                    bucket = Bucket(key[1], sizes, numbers)
                     self._buckets[key] = bucket
-                table = [[row[i].data_ptr() for i in indices] for row in rows]
-                bucket.point_to([*table, [places[i] for i in indices]])
+                bucket.point_to(table[:, indices])
                 yield work.at(indices), bucket, key[-1]
 
 
