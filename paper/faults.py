@@ -66,9 +66,11 @@ class Row(NamedTuple):
     ours: bool
 
 
-def limited_adamw(params: Any, on_nonfinite: str = "propagate") -> torch.optim.Optimizer:
+def limited_adamw(
+    params: Any, on_nonfinite: str = "propagate", **options: Any
+) -> torch.optim.Optimizer:
     """Return AdamW behind a speed limit."""
-    optimizer = torch.optim.AdamW(params)
+    optimizer = torch.optim.AdamW(params, **options)
     limit_speed(optimizer, 1e-3, on_nonfinite=on_nonfinite)
     return optimizer
 

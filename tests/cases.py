@@ -165,6 +165,10 @@ ADAM_ERRORS = [
         "speed_limit='auto' with differentiable=True: expected a number > 0",
     ),
     (
+        {"speed_limit": "auto", "differentiable": torch.ones(3)},
+        "differentiable=tensor([1., 1., 1.]): expected True or False",
+    ),
+    (
         {"speed_follows_lr": True, "placement": "gradient", "speed_limit": 1.0},
         "speed_follows_lr=True with placement='gradient'",
     ),

@@ -101,6 +101,15 @@ class RateUnchecked(Sound):
             group["lr"] = lr
 
 
+class DecayUnchecked(Sound):
+    """Takes any weight decay."""
+
+    def __init__(self, params: Any, weight_decay: float = 0.0, **options: Any) -> None:
+        super().__init__(params, **options)
+        for group in self.param_groups:
+            group["weight_decay"] = weight_decay
+
+
 class RateRemembered(Sound):
     """Keeps the learning rate that it was made with."""
 

@@ -97,14 +97,15 @@ def test_growth_is_told_by_what_was_measured() -> None:
         entry(
             table="scaling",
             entries=n,
-            seconds={"variant": 1e-6 + n * 1e-9},
+            seconds={"variant": 1e-6 + n * 1e-9, "baseline": 2e-6 + n * 1e-9},
             ratio=1 + n / 1e6,
             judged=n < 1e6,
         )
         for n in (10**5, 5 * 10**5, 10**6)
     ]
     failed = {"table": "scaling", "row": "a", "error": "out of memory"}
-    (_, row) = bench.scaling(results(*line, failed))
+    (_, adamw, row) = bench.scaling(results(*line, failed))
+    assert adamw[4:] == ("2,000", "1")
     assert row == (
         "a",
         "100,000 to 1,000,000",

@@ -294,7 +294,7 @@ def test_the_report_prints_every_ratio_and_what_is_missing(
         run.put(key, record(key))
     assert report.main(tmp_path) == 1
     printed = capsys.readouterr().out
-    assert "missing: " + ", ".join(FIRST) in printed
+    assert "missing, to be measured by the same command: " + ", ".join(FIRST) in printed
     assert all(f"| {', '.join(key)} | b | 1.50 | 1.00 |" in printed for key in keys("cpu")[1:])
     run.put(FIRST, record(FIRST))
     assert report.main(tmp_path) == 0
@@ -325,39 +325,62 @@ def test_a_comparison_fails_where_something_became_slower(
     assert (code, "is gone" in printed, "only one was measured" in printed) == (0, True, True)
 
 
+@pytest.mark.parametrize("kind", [torch.OutOfMemoryError, ValueError])
 def test_a_run_of_the_gpus_command_is_continued_and_fails_where_something_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    kind: type[Exception],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     measured: list[Key] = []
+    written_before: list[int] = []
     broken = {LAST}
 
     def measure(key: Key, _device: str) -> dict[str, Any]:
         measured.append(key)
+        found = json.loads((tmp_path / "cpu.json").read_text())["entries"]
+        written_before.append(len(found))
         if key in broken:
-            raise torch.OutOfMemoryError("out of memory\nTried to allocate")
+            raise kind("out of memory\nTried to allocate")
         return record(key)
 
     passed = {"name": "a check", "passed": True, "found": "1 of 1"}
     monkeypatch.setattr(gpu, "measure", measure)
-    monkeypatch.setattr(gpu, "check", lambda _device: [passed])
-    assert gpu.run("cpu", tmp_path, seconds=-1) == 1
+    monkeypatch.setattr(gpu, "checked", lambda _device: [passed])
+    run = Records(tmp_path, "cpu", "abc")
+    assert gpu.run("cpu", run, seconds=-1) == 1
     assert not measured
     assert (
         "missing, to be measured by the same command: " + ", ".join(FIRST)
         in capsys.readouterr().out
     )
     Records(tmp_path, "cpu").put(FIRST, record(FIRST))
-    assert gpu.run("cpu", tmp_path) == 1
+    assert gpu.run("cpu", run) == 1
     assert measured == keys("cpu")[1:]
+    assert written_before == [0, *range(2, len(keys("cpu")))]
     assert "FAILED: out of memory" in capsys.readouterr().out
     written = json.loads((tmp_path / "cpu.json").read_text())
     assert written["checks"] == [passed]
+    assert written["environment"]["commit"] == "abc"
     assert [entry.get("error") for entry in written["entries"]][-2:] == [None, "out of memory"]
     broken.clear()
-    assert gpu.run("cpu", tmp_path) == 0
+    measured.clear()
+    assert gpu.run("cpu", run) == 0
+    assert measured == [LAST]
     passed["passed"] = False
-    assert gpu.run("cpu", tmp_path) == 1
+    assert gpu.run("cpu", run) == 1
     assert "FAILED: a check: 1 of 1" in capsys.readouterr().out
+
+
+def test_checks_run_in_a_process_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever becomes of it, there is something to be told."""
+    found = gpu.checked("nowhere")
+    assert [each["passed"] for each in found] == [False, False]
+    assert "nowhere" in found[0]["found"]
+    monkeypatch.setattr(gpu, "check", lambda _device: [])  # which no process can be sent
+    (failed,) = gpu.checked("cpu")
+    assert not failed["passed"]
+    assert "pickle" in failed["found"]
 
 
 def test_without_a_gpu_its_command_says_so(
@@ -412,11 +435,13 @@ def test_checks_find_what_is_wrong_random_or_refused(monkeypatch: pytest.MonkeyP
         "wrong": (Off, options),
         "random": (Off, {**options, "random": True}),
         "refused": (RelativisticAdamW, {**options, "placement": "gradient"}),
+        "unknown": (RelativisticAdamW, {**options, "unknown": None}),
     }
     monkeypatch.setattr(checks, "subjects", lambda: found)
     agreement, determinism = checks.check("cpu")
-    assert agreement["found"].startswith("0 of 3; not wrong; not random; not refused (`fused=True`")
-    assert determinism["found"].startswith("1 of 3; not random; not refused")
+    assert agreement["found"].startswith("0 of 4; not wrong; not random; not refused (`fused=True`")
+    assert "; not unknown (" in agreement["found"]
+    assert determinism["found"].startswith("1 of 4; not random; not refused")
     assert not agreement["passed"]
 
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from torch.optim import SGD, Adam, AdamW
 
 from tests import planted
+from torch_impl.invariants import Invariants
 from torch_impl.testing import (
     CHECKS,
     Check,
@@ -28,6 +30,7 @@ from torch_impl.testing import (
 )
 from torch_impl.testing.expect import expect, expect_error
 from torch_impl.testing.extras import need
+from torch_impl.testing.invariants.examples import for_all
 from torch_impl.testing.pytest import parametrize_with_checks
 from torch_impl.testing.report import Report
 
@@ -184,6 +187,7 @@ PLANTED = {
     planted.ForeachUnlikeSingle: "foreach_takes_the_steps_of_single_tensors",
     planted.WrongShapesAccepted: "a_state_of_another_shape_is_never_used",
     planted.RateUnchecked: "a_negative_learning_rate_is_refused",
+    planted.DecayUnchecked: "other_values_that_an_option_cannot_have_are_refused",
     planted.RateRemembered: "a_learning_rate_changed_between_steps_is_followed",
     planted.LayoutMatters: "the_layout_of_a_parameter_does_not_matter",
 }
@@ -214,6 +218,46 @@ def test_a_failure_is_raised_with_a_report_that_can_be_run(only_these: dict[str,
     lines = report.reproduction(run.name)
     with pytest.raises(AssertionError, match="foreach=True and foreach=False differ"):
         exec(lines, {})  # noqa: S102
+
+
+@pytest.fixture
+def drawing(only_these: dict[str, Check]) -> list[int]:
+    """What a check named "it_draws", which fails, has drawn since."""
+    seen: list[int] = []
+
+    def it_draws(_: Subject) -> None:
+        @for_all(number=st.integers(0, 10**9))
+        def holds(number: int) -> None:
+            seen.append(number)
+            expect(number < 10**6, f"{number} is large")
+
+    check("trial")(it_draws)
+    assert [*only_these] == ["it_draws"]
+    return seen
+
+
+def claims(_: torch.optim.Optimizer) -> Invariants:
+    return Invariants(deterministic=True)
+
+
+def test_the_lines_of_a_report_draw_the_same_examples(drawing: list[int]) -> None:
+    def after(run: Callable[[], object]) -> list[int]:
+        drawing.clear()
+        with suppress(AssertionError):
+            run()
+        return [*drawing]
+
+    options = {"lr": torch.tensor(0.1), "weight_decay": 0.25}
+    subject = Subject(SGD, options, strict=True, invariants=claims)
+    report = run_checks(subject)
+    found = [*drawing]
+    lines = report.reproduction("it_draws")
+    assert "'weight_decay': 0.25}, strict=True, invariants=claims, seed=" in lines
+    assert after(lambda: exec(lines, {})) == found  # noqa: S102
+    assert after(lambda: run_check("it_draws", SGD)) != found
+    assert after(lambda: run_check("it_draws", Subject(SGD, seed=3))) == after(
+        lambda: run_checks(Subject(SGD, seed=3))
+    )
 
 
 CONTRACT_CHECKS = {name: CHECKS[name] for name in CONTRACT}
@@ -273,7 +317,15 @@ def test_a_report_counts_and_is_what_json_holds() -> None:
 
 def test_what_cannot_be_imported_by_name_is_named_all_the_same() -> None:
     report = Report(Subject(partial(SGD, lr=0.1)), [])
-    assert "import Subject, run_check\nrun_check('x', Subject(" in report.reproduction("x")
+    lines = report.reproduction("x").splitlines()
+    assert lines[1].startswith("it = ...  # functools.partial(<class 'torch.optim")
+    assert lines[1].endswith(", which cannot be imported")
+    assert lines[2] == "run_check('x', Subject(it, {}))"
+
+    class Local(SGD):
+        pass
+
+    assert Report(Subject(Local), []).reproduction("x").splitlines()[1].startswith("Local = ...  #")
 
 
 @pytest.mark.usefixtures("only_these")

@@ -118,6 +118,7 @@ STATES: list[tuple[tuple[Any, ...], Any, str]] = [
     (("state", 0, "step"), 10**400, "expected a finite number >= 0"),
     (("state", 0, "step"), 1e39, "state 'step' of parameter 0 in group 0 is 1e+39: expected a fin"),
     (("state", 0, "proposed_sizes"), None, "is None: expected 20 numbers"),
+    (("state", 0, "proposed_sizes"), torch.ones(20, device="meta"), "expected 20 numbers"),
     (("state", 0, "max_exp_avg_sq"), torch.ones(3).to_sparse(), "expected a dense tensor"),
     (("param_groups",), {}, "param_groups is {}: expected a list"),
     (("param_groups", 1), "a", "param_groups[1] is 'a': expected a dict"),

@@ -354,6 +354,48 @@ def test_parameters_without_a_kernel_are_refused(param: torch.Tensor, message: s
         optimizer.add_param_group({"params": [torch.zeros(2)], "fused": None})
 
 
+@pytest.mark.parametrize("cls", [RelativisticAdamW, Gravity])
+@pytest.mark.parametrize("steps", [0, 1])
+@pytest.mark.parametrize(
+    ("convert", "message"),
+    [
+        (lambda data: data.half(), "group 1 has a parameter in torch.float16 on cpu: `fused=True`"),
+        (lambda data: data.double(), "group 1 has a parameter in torch.float64 on cpu"),
+        (lambda data: data.expand(4, 3), r"group 1 has a parameter of strides \(0, 1\)"),
+    ],
+)
+def test_parameters_that_were_converted_since_are_refused(
+    cls: Any, steps: int, convert: Any, message: str
+) -> None:
+    """A kernel would write where they do not lie; nothing is changed."""
+    first, second = params = parameters([(2, 3), (3,)])
+    optimizer = cls([{"params": [first]}, {"params": [second]}], fused=True)
+    stepped(optimizer, params, steps)
+    before = first.detach().clone()
+    second.data = convert(second.detach())
+    for param in params:
+        param.grad = torch.ones_like(param)
+    with pytest.raises(RuntimeError, match=message):
+        optimizer.step()
+    assert torch.equal(first, before)
+    assert optimizer.state[first]["step"] == steps
+
+
+def test_state_that_was_made_of_converted_parameters_is_refused() -> None:
+    params = parameters([(3,)])
+    optimizer = RelativisticAdamW(params, fused=True)
+    params[0].data = params[0].detach().double()
+    params[0].grad = torch.ones_like(params[0])
+    with pytest.raises(RuntimeError, match=r"parameter in torch\.float64"):
+        optimizer.step()
+    params[0].data = params[0].detach().float()
+    params[0].grad = torch.ones_like(params[0])
+    with pytest.raises(
+        RuntimeError, match=r"state in torch\.float64 of a parameter in torch\.float32"
+    ):
+        optimizer.step()
+
+
 def test_divided_parameters_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch_impl.fused.is_distributed", lambda _param: True)
     with pytest.raises(RuntimeError, match="does not support DTensors"):

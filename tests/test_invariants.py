@@ -70,6 +70,14 @@ def test_what_is_declared_is_kept(case: Case, options: Options) -> None:
     assert "the_same_seed_gives_the_same_bits" in kept
 
 
+@pytest.mark.property(1)
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("options", CASES["Gravity"].variants.values(), ids=str)
+def test_steps_scale_with_gradients_as_gravity_declares(options: Options) -> None:
+    """No other optimizer does, so that it is seen often enough in a run of its own alone."""
+    run_check("steps_scale_with_gradients_as_declared", CASES["Gravity"].subject(options))
+
+
 def declared(cls: Any, **options: Any) -> set[str]:
     """Return the names of what is declared."""
     invariants = cls([torch.ones(2)], **options).invariants()

@@ -79,7 +79,7 @@ def test_the_table_of_fuzzing_adds_up() -> None:
     ]
     assert (
         fuzz.environment(results)
-        == "Seed 1; python 3; 3 s by the clock, two at a time, pauses included."
+        == "Seed 1; python 3; 3 s summed over targets, two at a time, pauses included."
     )
 
 

@@ -114,6 +114,17 @@ class CountingSkip(LimitedAdam):
             self.state[param]["step"] = self.state[param].get("step", 0) + 1
 
 
+class CountingSkipUndeclared(CountingSkip):
+    """Says by its option alone what it does about a NaN."""
+
+    def __init__(self, params: Any, on_nonfinite: str = "skip", **options: Any) -> None:
+        super().__init__(params, **options)
+        self.defaults["on_nonfinite"] = on_nonfinite
+
+    def invariants(self) -> Invariants:
+        return Invariants()
+
+
 class SquaresOverflow(LimitedAdam):
     def norms(self, updates: Sequence[Tensor]) -> list[float]:
         square = sum((update.float() ** 2).sum() for update in updates)
@@ -199,6 +210,7 @@ def expect_found(name: str, subject: Subject, message: str) -> None:
             "of one model",
         ),
         (CountingSkip, EVENTS, "replayed"),
+        (CountingSkipUndeclared, EVENTS, "replayed"),
         (SquaresOverflow, "a_huge_learning_rate_still_moves_the_parameters", "there is no step"),
         (Uncertain, "the_same_seed_gives_the_same_bits", "the same steps end differently"),
         (Lopsided, "mirrored_gradients_take_mirrored_steps", "mirrored steps end elsewhere"),
@@ -388,6 +400,16 @@ ADAM, ADAMW = relativistic_adam.RelativisticAdam, relativistic_adam.Relativistic
             )
             for cls in (ADAM, ADAMW)
             for mode in ("global", "per_param", "per_component")
+        ),
+        *(
+            pytest.param(
+                cls,
+                {},
+                "other_values_that_an_option_cannot_have_are_refused",
+                "weight_decay=-1.0 is accepted",
+                id=f"a negative weight decay, {cls.__name__}",
+            )
+            for cls in (ADAM, ADAMW)
         ),
         pytest.param(
             ADAM,

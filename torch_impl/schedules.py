@@ -113,7 +113,7 @@ def check_limit(speed_limit: object, *, scheduled: bool = False) -> None:
 
 def check_schedule(options: Mapping[str, Any]) -> None:
     """Raise ValueError unless placement, warm-up and reference learning rate are valid."""
-    if is_auto(options.get("speed_limit")) and options.get("differentiable"):
+    if is_auto(options.get("speed_limit")) and options.get("differentiable") is True:
         raise ValueError(
             "speed_limit='auto' with differentiable=True: expected a number > 0, since what is "
             "measured has no derivative"

@@ -1,7 +1,7 @@
 """Saved state: is it this optimizer's, and does it keep its precision when it is loaded."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor
@@ -71,7 +71,7 @@ def check_state(
                 f"{', '.join(map(repr, missing))} too, for {type(optimizer).__name__}"
             )
         step = saved.state["step"]
-        if isinstance(step, Tensor) and step.numel() == 1:
+        if isinstance(step, Tensor) and step.numel() == 1 and not step.is_meta:
             step = step.item()
         if not isinstance(step, (int, float)) or not 0 <= step <= _LARGEST_STEP:
             raise ValueError(
@@ -81,13 +81,13 @@ def check_state(
         keys = dict.fromkeys((*needed, *(_buffers(saved.state) if others else ())))
         for key in keys:
             value = saved.state[key]
-            if not isinstance(value, Tensor) or value.layout is not torch.strided:
+            if not _has_entries(value, saved.param):
                 raise ValueError(
                     f"state {key!r} {saved.name} is {value!r}: expected a dense tensor"
                 )
         sizes = saved.state.get(SIZES)
         if SIZES in saved.state and (
-            not isinstance(sizes, Tensor) or sizes.shape != (MEASURED_STEPS,)
+            not _has_entries(sizes, saved.param) or sizes.shape != (MEASURED_STEPS,)
         ):
             raise ValueError(
                 f"state {SIZES!r} {saved.name} is {sizes!r}: expected {MEASURED_STEPS} numbers"
@@ -110,6 +110,13 @@ def check_state(
                     f"state {key!r} {saved.name} is divided among processes, the parameter is not: "
                     "expected a full state dict"
                 )
+
+
+def _has_entries(value: Any, param: Tensor) -> TypeGuard[Tensor]:
+    """Whether a value is a dense tensor, and on the meta device only if its parameter is."""
+    if not isinstance(value, Tensor) or value.layout is not torch.strided:
+        return False
+    return param.is_meta or not value.is_meta
 
 
 def restore_precision(optimizer: Optimizer, state_dict: StateDict) -> None:

@@ -32,7 +32,10 @@ REGISTRIES = ("paper.tasks", "paper.optimizers", "torch_impl")
 COLLECTED = ".jsonl.gz"
 """How the files of records end."""
 
-FORM = {**RESULT, "error?": str, "code": str, "seconds": float}
+BESIDE = ("error", "code", "made", "seconds")
+"""What a record holds beside the result: the code it stands for, and which made it if another."""
+
+FORM = {**RESULT, "error?": str, "code": str, "made?": str, "seconds": float}
 """What the file of a run holds."""
 
 
@@ -70,9 +73,7 @@ def load(path: Path) -> dict[str, Any]:
 
 def result(record: dict[str, Any]) -> Result:
     """Return the result that a record holds."""
-    return Result.from_record(
-        {k: v for k, v in record.items() if k not in ("error", "code", "seconds")}
-    )
+    return Result.from_record({k: v for k, v in record.items() if k not in BESIDE})
 
 
 def line(record: dict[str, Any]) -> str:

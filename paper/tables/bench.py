@@ -154,23 +154,31 @@ def scaling(results: Mapping[str, Any]) -> Rows:
         )
     ]
     found = [entry for entry in entries_of(results, "scaling") if "error" not in entry]
+    baselines: dict[int, list[float]] = {}
+    for entry in found:
+        baselines.setdefault(entry["entries"], []).append(entry["seconds"]["baseline"])
+    if baselines:
+        medians = {n: statistics.median(times) for n, times in baselines.items()}
+        rows.append(("AdamW, fused", *_growth(medians), "1"))
     for row in dict.fromkeys(entry["row"] for entry in found):
         mine = [entry for entry in found if entry["row"] == row]
-        sizes = [entry["entries"] for entry in mine]
-        fitted = fit(sizes, [entry["seconds"]["variant"] for entry in mine])
         over = [entry["ratio"] for entry in mine if entry["judged"]]
         of_all = f" ({len(over)} of {len(mine)} judged)" if len(over) < len(mine) else ""
-        rows.append(
-            (
-                row,
-                f"{min(sizes):,} to {max(sizes):,}",
-                f"{fitted['exponent']:.3f}",
-                f"{fitted['deviation']:.0%}",
-                f"{fitted['fixed']:,.0f}",
-                f"{min(over):.2f} to {max(over):.2f}{of_all}" if over else "not judged",
-            )
-        )
+        ratios = f"{min(over):.2f} to {max(over):.2f}{of_all}" if over else "not judged"
+        times = {entry["entries"]: entry["seconds"]["variant"] for entry in mine}
+        rows.append((row, *_growth(times), ratios))
     return rows
+
+
+def _growth(times: Mapping[int, float]) -> tuple[str, ...]:
+    """Return the range of sizes, and how times grow with them."""
+    fitted = fit([*times], [*times.values()])
+    return (
+        f"{min(times):,} to {max(times):,}",
+        f"{fitted['exponent']:.3f}",
+        f"{fitted['deviation']:.0%}",
+        f"{fitted['fixed']:,.0f}",
+    )
 
 
 def fit(sizes: Sequence[float], times: Sequence[float]) -> dict[str, float]:

@@ -51,6 +51,11 @@ FORM = {
 def read(folder: Path) -> dict[str, Any]:
     """Return what ``make contract`` has measured."""
     results: dict[str, Any] = read_json(folder / "contract.json", FORM)
+    for feature in results["contract"]:
+        if feature not in FEATURES:
+            raise ValueError(
+                f"contract.json['contract'] has {feature!r}: expected {', '.join(FEATURES)}"
+            )
     return results
 
 

@@ -44,6 +44,6 @@ def environment(results: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     seconds = sum(found["seconds"] for found in results["targets"].values())
     return (
-        f"Seed {results['seed']}; {versions}; {seconds:,.0f} s by the clock, two at a time, pauses "
-        "included."
+        f"Seed {results['seed']}; {versions}; {seconds:,.0f} s summed over targets, two at a time, "
+        "pauses included."
     )

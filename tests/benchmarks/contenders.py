@@ -19,6 +19,9 @@ ROOT = Path(__file__).parents[2]
 
 Make = Callable[[list[Tensor]], Optimizer]
 
+LONGEST = 60
+"""Seconds after which a process is taken to hang."""
+
 PAGES = 2**20
 """Bytes of resident memory that the interpreter itself may touch during a run."""
 
@@ -90,7 +93,8 @@ def process(code: str, caches: Path, *, cold: bool = False) -> Contender:
             shutil.rmtree(caches, ignore_errors=True)
 
     def run() -> None:
-        subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env=environment)
+        command = [sys.executable, "-c", code]
+        subprocess.run(command, check=True, cwd=ROOT, env=environment, timeout=LONGEST)
 
     return Contender(prepare, run)
 

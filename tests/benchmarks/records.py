@@ -33,10 +33,12 @@ class Records:
         Where ``<device>.json`` is written to, and before that what it is made of.
     device
         "cpu" or "cuda".
+    commit
+        Of a tree that comes without its history.
     """
 
-    def __init__(self, folder: Path, device: str) -> None:
-        self.device = device
+    def __init__(self, folder: Path, device: str, commit: str | None = None) -> None:
+        self.device, self.commit = device, commit
         self.file = folder / f"{device}.json"
         self.parts = folder / f"{device}.parts"
         self.of = fingerprint()
@@ -54,27 +56,36 @@ class Records:
         """Keep the record of a benchmark."""
         write_atomically(self._path(key), json.dumps({**record, "of": self.of}) + "\n")
 
-    def finish(self, **more: Any) -> list[Key]:
-        """Make one file of all records, and return the benchmarks that have none.
+    def write(self, **more: Any) -> list[dict[str, Any]]:
+        """Make one file of all records, and return these.
 
         Parameters
         ----------
         **more
             What else the file has to hold.
         """
-        found, missing = [], []
+        found = []
         for key in keys(self.device):
             path = self._path(key)
             record = read_json(path, FORM) if path.exists() else {}
             if record.pop("of", None) == self.of:
                 found.append(record)
-            else:
-                missing.append(key)
-        results = {"environment": environment(self.device), **more, "entries": found}
+        where = environment(self.device, self.commit)
+        results = {"environment": where, **more, "entries": found}
         write_atomically(self.file, json.dumps(results, indent=1) + "\n")
-        if not missing:
+        return found
+
+    def finish(self, **more: Any) -> list[Key]:
+        """Do the same in the end, and return the benchmarks that have not been measured.
+
+        What the file is made of is dropped if each of them has been judged.
+        """
+        found = self.write(**more)
+        if len(found) == len(keys(self.device)) and all(record["judged"] for record in found):
             shutil.rmtree(self.parts)
-        return missing
+        names = ("table", "row", "column")
+        measured = {tuple(record[k] for k in names) for record in found if "error" not in record}
+        return [key for key in keys(self.device) if key not in measured]
 
     def _path(self, key: Key) -> Path:
         return self.parts / (re.sub(r"[^\w.]+", "-", " ".join(key)) + ".json")
@@ -99,13 +110,13 @@ def versions() -> dict[str, str]:
     return origin.versions(PACKAGES)
 
 
-def environment(device: str) -> dict[str, Any]:
-    """Return hardware, versions, commit and day."""
+def environment(device: str, commit: str | None = None) -> dict[str, Any]:
+    """Return hardware, versions, commit (unless it is given) and day."""
     return {
         "processor": origin.processor(),
         "gpu": torch.cuda.get_device_name() if device == "cuda" else None,
         "threads": torch.get_num_threads(),
         "versions": versions(),
-        "commit": origin.commit(ROOT, ("torch_impl", "tests/benchmarks")),
+        "commit": commit or origin.commit(ROOT, ("torch_impl", "tests/benchmarks")),
         "day": origin.day(),
     }

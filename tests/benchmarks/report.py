@@ -11,13 +11,13 @@ from .records import Records
 
 
 def main(folder: Path = Path("build/bench")) -> int:
-    """Print the tables of the CPU; return 1 where a benchmark has no record."""
+    """Print the tables of the CPU; return 1 where a benchmark has not been measured."""
     torch.set_num_threads(1)
     records = Records(folder, "cpu")
     missing = records.finish()
     show(records.file)
     for key in missing:
-        print("missing:", ", ".join(key))
+        print("missing, to be measured by the same command:", ", ".join(key))
     return bool(missing)
 
 

@@ -58,7 +58,7 @@ def tables(device: str) -> Mapping[str, Table]:
     return {
         "steps": Table(STEPS, models, 1.3, 7, peaks=True),
         "peers": Table(PEERS, models, 0.8, 5, peaks=True),
-        "sizes": Table(FUSED, EQUAL, 1, 7, hosts=True),
+        "sizes": Table(FUSED, EQUAL, 0.4, 7, hosts=True),
         "scaling": Table(SCALING, LINE[device], 1, 3),
         "costs": Table(COSTS, MEDIUM, 0.6, 5),
         "startup": Table(starts(device), process, 1, 3),

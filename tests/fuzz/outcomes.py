@@ -7,7 +7,7 @@ CLEAR = (ValueError, OSError)
 """Errors that say what is wrong with an input; another one is a finding."""
 
 CONTRADICTION = RuntimeError
-"""What options that contradict each other raise besides."""
+"""What options that contradict each other raise besides, naming them in backticks."""
 
 
 class FindingError(AssertionError):
@@ -15,9 +15,13 @@ class FindingError(AssertionError):
 
 
 def check_says_something(error: Exception) -> None:
-    """Raise FindingError if an error has no words."""
+    """Raise FindingError if an error has no words, or not those of a contradiction."""
     if not str(error):
         raise FindingError("the error says nothing") from error
+    if isinstance(error, CONTRADICTION) and (
+        type(error) is not CONTRADICTION or "`" not in str(error)
+    ):
+        raise FindingError(f"{type(error).__name__} names no options: {error}") from error
 
 
 def is_taken(read: Callable[[], Any]) -> bool:

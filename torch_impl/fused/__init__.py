@@ -18,6 +18,7 @@ __all__ = [
     "is_dense",
     "kernels_for",
     "lie_alike",
+    "refuse_converted",
     "refuse_without_kernels",
 ]
 
@@ -105,6 +106,52 @@ def refuse_without_kernels(group: Mapping[str, Any], first: Tensor) -> None:
         raise RuntimeError("`fused=True` measures no limit: expected speed_limit to be a number")
     for param in group["params"]:
         _refuse_parameter(param, group, home_of(first))
+
+
+def refuse_converted(works: Sequence[Work], kind: str) -> None:
+    """Raise RuntimeError for parameters that were converted since the optimizer was made.
+
+    Kernels know no more than addresses.
+
+    Parameters
+    ----------
+    works
+        All that is to be stepped, before anything is.
+    kind
+        The kind of device that the kernels are for.
+    """
+    known = ", ".join(map(str, HOMES[kind].dtypes))
+    for work in works:
+        for (device, dtype), param in {(p.device, p.dtype): p for p in work.params}.items():
+            if home_of(param) != kind or dtype not in HOMES[kind].dtypes:
+                raise RuntimeError(
+                    f"group {work.number} has a parameter in {dtype} on {device}: `fused=True` "
+                    f"expected {known} on {kind}, as when the optimizer was made; make a new one "
+                    "of converted parameters"
+                )
+        for buffers in work.buffers:
+            for dtype, own in {
+                (p.dtype, b.dtype) for p, b in zip(work.params, buffers, strict=True)
+            }:
+                expected = (
+                    dtype
+                    if work.group["narrow_state"]
+                    else torch.promote_types(dtype, torch.float32)
+                )
+                if own != expected:
+                    raise RuntimeError(
+                        f"group {work.number} has state in {own} of a parameter in {dtype}: "
+                        f"`fused=True` expected {expected}; make a new optimizer of converted "
+                        "parameters"
+                    )
+        if not all(map(Tensor.is_contiguous, work.params)):
+            for param in work.params:
+                if not is_dense(param):
+                    raise RuntimeError(
+                        f"group {work.number} has a parameter of strides {param.stride()}: "
+                        "`fused=True` expected entries that fill their memory, as when the "
+                        "optimizer was made"
+                    )
 
 
 def _refuse_parameter(param: Tensor, group: Mapping[str, Any], kind: str) -> None:

@@ -20,6 +20,7 @@ from ..laws import LAWS
 from ..limit import UNITS
 from ..schedules import following
 from . import cpu_kernels as kernels
+from . import refuse_converted
 from .work import Scaling, Work
 
 PIECE = 2**18
@@ -178,10 +179,12 @@ class Kernels:
 
     def take_adam_steps(self, works: Sequence[Work], _scaling: Scaling, *, decoupled: bool) -> None:
         """Take the step of every group of RelativisticAdam(W)."""
+        refuse_converted(works, "cpu")
         take_adam_steps([AdamStep(w.group, _tensors(w), decoupled=decoupled) for w in works])
 
     def take_gravity_steps(self, works: Sequence[Work], _scaling: Scaling) -> None:
         """Take the step of every group of Gravity."""
+        refuse_converted(works, "cpu")
         for work in works:
             take_gravity_step(work.group, _tensors(work))
 

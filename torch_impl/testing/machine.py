@@ -23,7 +23,8 @@ from hypothesis.stateful import (
 )
 from torch import Tensor
 
-from .expect import expect
+from .draws import drawn
+from .expect import expect, policy
 from .registry import check
 from .subject import Subject, normal
 from .walk import Walk, seeded
@@ -127,7 +128,8 @@ def _expect_same(actual: Any, expected: Any, what: str) -> None:
 
 def machine_of(subject: Subject) -> type[RuleBasedStateMachine]:
     """Return the state machine that takes a subject through sequences of events."""
-    guarded = Walk(subject, [torch.ones(2)]).promised().guarded
+    declared = Walk(subject, [torch.ones(2)]).promised().guarded
+    guarded = declared or policy(subject) in {"skip", "raise"}
 
     class Events(RuleBasedStateMachine):
         @initialize()
@@ -196,7 +198,7 @@ def machine_of(subject: Subject) -> type[RuleBasedStateMachine]:
 def a_sequence_of_events_ends_where_its_steps_alone_lead(subject: Subject) -> None:
     """However often it is saved, loaded, copied or interrupted between them."""
     run_state_machine_as_test(
-        machine_of(subject),
+        drawn(machine_of(subject)),
         settings=settings(
             max_examples=max(1, settings().max_examples // 2),
             stateful_step_count=EVENTS,

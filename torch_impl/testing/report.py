@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from torch import Tensor
+
 from .subject import Subject
 
 Outcome = Literal["passed", "failed", "not applicable"]
@@ -27,6 +29,8 @@ class Result:
         Why it failed or does not apply.
     example
         The smallest example that Hypothesis has found for a failure, if there is one.
+    seed
+        What it has drawn its examples by.
     seconds
         How long it took.
     """
@@ -36,6 +40,7 @@ class Result:
     outcome: Outcome
     reason: str = ""
     example: str = ""
+    seed: int | None = None
     seconds: float = 0.0
 
 
@@ -64,16 +69,21 @@ class Report:
             raise CheckFailure(self)
 
     def reproduction(self, check: str) -> str:
-        """Return a few lines of Python that run a check again."""
-        make, options = self.subject.make, dict(self.subject.options)
-        module, name = getattr(make, "__module__", None), self.subject.name
-        known = module not in {None, "__main__"} and name.isidentifier()
+        """Return a few lines of Python that run a check again, on the same examples."""
+        subject = self.subject
+        names = {"optimizer": subject.make, "invariants": subject.invariants}
+        written = {what: _written(value) for what, value in names.items() if value is not None}
         lines = [f"from {__package__} import Subject, run_check"]
-        if known:
-            lines.append(f"from {module} import {name}")
-        strict = ", strict=True" if self.subject.strict else ""
-        subject = f"Subject({name}, {options!r}{strict})"
-        return "\n".join([*lines, f"run_check({check!r}, {subject})"])
+        lines += [line for line, _ in written.values()]
+        if any(isinstance(value, Tensor) for value in subject.options.values()):
+            lines.append("import torch")
+        options = ", ".join(f"{key!r}: {_value(x)}" for key, x in subject.options.items())
+        told = [written["optimizer"][1], f"{{{options}}}"]
+        told += ["strict=True"] if subject.strict else []
+        told += [f"invariants={written['invariants'][1]}"] if "invariants" in written else []
+        seeds = [result.seed for result in self.results if result.check == check]
+        told += [f"seed={seed}" for seed in seeds if seed is not None]
+        return "\n".join([*lines, f"run_check({check!r}, Subject({', '.join(told)}))"])
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as what JSON can hold."""
@@ -99,6 +109,23 @@ class Report:
             lines += ["", "not applicable:"]
             lines += [f"  {result.check}: {result.reason}" for result in spared]
         return "\n".join(lines)
+
+
+def _written(function: Any) -> tuple[str, str]:
+    """Return the line that imports a function, or says that none can, and its name."""
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
+    if module in {None, "__main__"} or not name.isidentifier():
+        name = name.rpartition(".")[2]
+        name = name if name.isidentifier() else "it"
+        return f"{name} = ...  # {function!r}, which cannot be imported", name
+    return f"from {module} import {name}", name
+
+
+def _value(option: Any) -> str:
+    """Return an option as Python writes it."""
+    if isinstance(option, Tensor):
+        return f"torch.tensor({option.tolist()!r}, dtype={option.dtype})"
+    return repr(option)
 
 
 def _indented(text: str, by: int = 2) -> str:

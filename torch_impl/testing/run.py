@@ -1,5 +1,6 @@
 """Running checks of an optimizer, and reporting what they found."""
 
+import random
 import time
 import traceback
 from collections.abc import Iterable
@@ -8,6 +9,7 @@ from typing import Any
 
 import torch
 
+from .draws import drawing_by
 from .registry import CHECKS, Check, NotApplicable
 from .report import Outcome, Report, Result
 from .subject import Make, Subject
@@ -109,9 +111,10 @@ def run_check(name: str, optimizer: Make | Subject, /, **options: Any) -> None:
         If there is no check of this name.
     """
     (check,) = chosen([name])
-    with torch.random.fork_rng(devices=[]):
+    subject = as_subject(optimizer, options)
+    with torch.random.fork_rng(devices=[]), drawing_by(_seed_of(subject)):
         torch.manual_seed(0)
-        check(as_subject(optimizer, options))
+        check(subject)
 
 
 def as_subject(optimizer: Make | Subject, options: dict[str, Any]) -> Subject:
@@ -135,8 +138,9 @@ def _result(check: Check, subject: Subject) -> Result:
     start = time.perf_counter()
     outcome: Outcome = "passed"
     reason = example = ""
+    seed = _seed_of(subject)
     try:
-        run_check(check.name, subject)
+        run_check(check.name, replace(subject, seed=seed))
     except NotApplicable as error:
         outcome, reason = "not applicable", str(error)
     except AssertionError as error:
@@ -146,7 +150,12 @@ def _result(check: Check, subject: Subject) -> Result:
         outcome, example = "failed", _notes(error)
         reason = f"{type(error).__name__}: {error}\nin {last.name}, {last.filename}:{last.lineno}"
     seconds = time.perf_counter() - start
-    return Result(check.name, check.topic, outcome, reason, example, seconds)
+    return Result(check.name, check.topic, outcome, reason, example, seed, seconds)
+
+
+def _seed_of(subject: Subject) -> int:
+    """Return what is drawn by: the subject's own seed, or any."""
+    return random.getrandbits(32) if subject.seed is None else subject.seed
 
 
 def _notes(error: Exception) -> str:

@@ -31,12 +31,15 @@ class Subject:
         Whether it is to pass the checks, too, that torch.optim's own optimizers fail.
     invariants
         What it promises of its steps; None asks its own method ``invariants``, if it has one.
+    seed
+        What Hypothesis draws its examples by; None chooses one.
     """
 
     make: Make
     options: Mapping[str, Any] = field(default_factory=dict)
     strict: bool = False
     invariants: Declaration | None = None
+    seed: int | None = None
 
     @property
     def name(self) -> str:

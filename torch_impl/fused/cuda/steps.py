@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...arguments import as_number
 from ...laws import LAWS
+from .. import refuse_converted
 from ..work import Scaling, Work, entries
 from . import adam, gravity
 from .blocks import How
@@ -287,6 +288,7 @@ class Kernels:
 
     def _divided(self, works: Sequence[Work], numbers: int) -> Iterator[tuple[Work, Bucket, bool]]:
         """Yield the tensors of every bucket, the bucket, and whether they are aligned."""
+        refuse_converted(works, "cuda")
         for work in works:
             *tensors, steps = work.rows()
             addresses = [[*map(Tensor.data_ptr, row)] for row in (*tensors, steps)]

@@ -1,6 +1,7 @@
 """Options: what is not valid is refused, what is changed in flight is followed."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,16 +17,42 @@ from ..expect import (
     needs_rate_in_tensor,
     stepped,
 )
-from ..registry import check
+from ..registry import NotApplicable, check
 from ..subject import Subject, normal
 
 
 @check("options")
 def a_negative_learning_rate_is_refused(subject: Subject) -> None:
-    """By a ValueError of the constructor."""
+    """By an error of the constructor."""
     needs_rate(subject)
-    with expect_error(ValueError, message="lr=-1.0 is accepted"):
+    with expect_error(Exception, message="lr=-1.0 is accepted"):
         subject.build(leaves_of((3, 2)), lr=-1.0)
+
+
+BAD: Mapping[str, Sequence[Any]] = {
+    "betas": [(1.0, 0.999), (0.9, -0.1)],
+    "eps": [-1.0],
+    "weight_decay": [-1.0],
+    "momentum": [-1.0],
+}
+"""Values that common options cannot have."""
+
+
+@check("options")
+def other_values_that_an_option_cannot_have_are_refused(subject: Subject) -> None:
+    """By an error of the constructor: betas outside [0, 1), negative eps, decay and momentum."""
+    defaults = subject.build([torch.zeros(2, 2)]).defaults
+    alike = {
+        name: values
+        for name, values in BAD.items()
+        if isinstance(defaults.get(name), (int, float, tuple)) and subject.has(name)
+    }
+    if not alike:
+        raise NotApplicable(f"has none of the options {', '.join(BAD)}")
+    for name, values in alike.items():
+        for value in values:
+            with expect_error(Exception, message=f"{name}={value!r} is accepted"):
+                subject.build(leaves_of((3, 2)), **{name: value})
 
 
 @check("options", beyond_torch="torch.optim looks at no group's options, and SGD takes NaN")

@@ -81,7 +81,7 @@ def _expect_to_follow(subject: Subject, lr: Callable[[], float | Tensor]) -> Non
 
 @check("training")
 def schedulers_drive_the_learning_rate(subject: Subject) -> None:
-    """All of torch.optim.lr_scheduler's kinds."""
+    """Kinds of torch.optim.lr_scheduler: by factor, table, cycle, momentum, loss and restart."""
     _expect_to_follow(subject, lambda: 0.1)
 
 

@@ -6,10 +6,11 @@ from ..expect import policy
 from ..registry import NotApplicable, check
 from ..subject import Subject
 from .states import STATE_FAULTS, state_outcome
-from .steps import FAULTS, SPIKES, outcome
+from .steps import FAULTS, NOT_FINITE, outcome
 from .verdict import CLEAR_ERROR, SURVIVED, Verdict
 
 BEYOND_TORCH = {
+    "1e38": "the square of 1e38 is infinite, and what is divided by its root never moves again",
     "float16 underflow": "in the state of float16 parameters the square of 1e-6 is 0",
     **dict.fromkeys(
         ("wrong shape", "wrong dtype", "missing key", "reordered named parameters"),
@@ -24,7 +25,7 @@ OF_THE_FILE = "bit-flipped file"
 
 def _check_fault(name: str) -> None:
     def run(subject: Subject) -> None:
-        if name in SPIKES and policy(subject) in {None, "propagate"}:
+        if name in NOT_FINITE and policy(subject) in {None, "propagate"}:
             raise NotApplicable("has no policy for gradients that are not finite")
         if name in FAULTS:
             found = outcome(subject, FAULTS[name])

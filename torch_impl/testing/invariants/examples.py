@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ...invariants import Invariants
+from ..draws import drawn
 from ..registry import NotApplicable
 from ..subject import Subject
 from ..walk import Walk
@@ -103,7 +104,7 @@ def for_all(
         suppress_health_check=list(HealthCheck),
         phases=(Phase.generate, Phase.shrink),
     )
-    return lambda function: quiet(decorate(function))()
+    return lambda function: drawn(quiet(decorate(function)))()
 
 
 def promises_of(subject: Subject) -> Invariants:
