@@ -21,9 +21,10 @@ experiments: $(READY)
 	if test $(PROFILE) = full; then $(BIN)/python -m paper.readme; fi
 
 # After a change of code that changes no results: a sample of the committed runs is made again, and
-# where all of it comes out as recorded, the rest is taken over. Twenty minutes.
+# where all of it comes out as recorded, the rest is taken over. On another processor EARLIER is a tree
+# of the code that made them. Five minutes.
 carry: $(READY)
-	$(BIN)/python -m paper.experiments.carry
+	$(BIN)/python -m paper.experiments.carry $(if $(EARLIER),--earlier $(EARLIER))
 
 demo: $(READY)
 	$(BIN)/python -m paper.demo
@@ -108,7 +109,7 @@ test-jax:
 		opt_einsum==3.4.0 hypothesis keras numpy pytest pytest-timeout scikit-learn torch
 	KERAS_BACKEND=jax build/jax/bin/python -m pytest torch_impl/keras.py tests/test_keras.py
 
-# Every property on 20,000 examples, four hours on two quiet cores; a run that was interrupted is
+# Every property on 20,000 examples, two hours on two quiet cores; a run that was interrupted is
 # continued. The committed results, and the texts' tables from them.
 test-thorough: $(READY)
 	$(BIN)/pytest -n 2 --timeout=0 -p tests.thorough --thorough paper/results/thorough.json

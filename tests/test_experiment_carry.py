@@ -51,21 +51,36 @@ def test_what_is_not_confirmed_is_left(
     assert carry.main(["--results", str(results), "--workers", "1"]) == 1
     assert store.read_collected(store.collected(results, "some"))[0]["code"] == OLD
     printed = capsys.readouterr().out
-    assert f"{OLD} → {records[-1]['code']}: 0 of 3 as recorded, of 4" in printed
+    found = "of 3 of 4 0 as recorded, 0 as the earlier code here, 3 otherwise"
+    assert f"{OLD} → {records[-1]['code']}: {found}" in printed
     assert "0 runs were taken over, 4 are left to be made again" in printed
 
 
 def test_who_made_a_record_is_kept_when_it_is_taken_over_again(
     records: list[dict[str, Any]],
 ) -> None:
-    def confirm(some: Sequence[dict[str, Any]]) -> list[bool]:
-        return [True] * len(some)
+    def compared(some: Sequence[dict[str, Any]]) -> list[carry.Found]:
+        return ["as recorded"] * len(some)
 
-    assert carry.carry(records, confirm)[0] == 4
+    assert carry.carry(records, compared)[0] == 4
     for record in records[:4]:
         record["code"] = "1" * 12
-    assert carry.carry(records, confirm)[0] == 4
+    assert carry.carry(records, compared)[0] == 4
     assert {record["made"] for record in records[:4]} == {OLD}
+
+
+def test_another_processor_is_told_from_other_code(
+    records: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """By what the earlier code, here that of today, gives here."""
+    record = {**records[-1], "validation_loss": 1.0}  # of another processor
+    assert carry.compare(record, tmp_path) == "otherwise"
+    assert carry.compare(record, tmp_path, store.ROOT) == "as the earlier code here"
+    (again,) = (file for file in tmp_path.glob("*.json"))
+    again.write_text(store.line({**store.load(again), "validation_loss": 2.0}))
+    assert carry.compare(record, tmp_path, store.ROOT) == "otherwise"
+    with pytest.raises(ValueError, match=f"expected {OLD}, of a record"):
+        carry.compare({**record, "code": OLD}, tmp_path, store.ROOT)
 
 
 def test_what_there_is_no_more_is_not_asked_for(records: list[dict[str, Any]]) -> None:
