@@ -80,7 +80,7 @@ def compare(record: Record, folder: Path, earlier: Path | None = None) -> Found:
         return "as recorded"
     if earlier is None:
         return "otherwise"
-    made = subprocess.run(  # noqa: S603 -- our own code
+    made = subprocess.run(
         [sys.executable, "-c", EARLIER, json.dumps(record["run"]), folder.resolve() / "earlier"],
         cwd=earlier,
         env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
