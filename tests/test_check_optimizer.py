@@ -312,7 +312,7 @@ def test_a_report_counts_and_is_what_json_holds() -> None:
     assert "number=7" in found["results"][2]["example"]
     text = str(report)
     assert "it_is_spared: it has its reasons" in text
-    assert "Subject(SGD, {'lr': 0.5}, strict=True)" in text
+    assert "Subject(SGD, {'lr': 0.5}, strict=True, seed=" in text
 
 
 def test_what_cannot_be_imported_by_name_is_named_all_the_same() -> None:

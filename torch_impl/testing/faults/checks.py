@@ -10,6 +10,7 @@ from .steps import FAULTS, NOT_FINITE, outcome
 from .verdict import CLEAR_ERROR, SURVIVED, Verdict
 
 BEYOND_TORCH = {
+    "1e20": "after a step as long as SGD's the next ones are lost in rounding",
     "1e38": "the square of 1e38 is infinite, and what is divided by its root never moves again",
     "float16 underflow": "in the state of float16 parameters the square of 1e-6 is 0",
     **dict.fromkeys(
