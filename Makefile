@@ -49,7 +49,7 @@ scores: $(READY)
 	$(BIN)/python -m paper.scores
 	$(BIN)/python -m paper.readme
 
-# The ratios of steps on the CPU, and their tables: under 10 minutes on a quiet machine. A run that
+# The ratios of steps on the CPU, and their tables: ten minutes or so on a quiet machine. A run that
 # was interrupted is continued.
 bench: $(READY)
 	rm -f build/bench/cpu.json
