@@ -103,7 +103,7 @@ class Arithmetic:
         """Return ‖x‖ of each tensor, 0 for one without entries (of which torch has no maximum)."""
         full = [a for a in x if a.numel() > 0]
         if order == math.inf and full and full[0].is_cpu and not self.recorded:
-            norms: Iterator[Tensor] = map(_peak, full)
+            norms: Iterator[Tensor] = iter(_peaks(full))
         elif self.foreach and full:
             norms = iter(torch._foreach_norm(full, order, dtype=dtype))
         else:
@@ -127,10 +127,10 @@ class Arithmetic:
         return [method(*row, **numbers) for row in zip(x, *each, strict=True)]
 
 
-def _peak(x: Tensor) -> Tensor:
-    """Return max|x|; NaN if an entry is. On the CPU this is many times as fast as the norm is."""
-    low, high = torch.aminmax(x)
-    return torch.maximum(low.neg_(), high)
+def _peaks(x: list[Tensor]) -> Sequence[Tensor]:
+    """Return each max|x|, NaN if an entry is; on the CPU many times as fast as the norm."""
+    low, high = map(torch.stack, zip(*map(torch.aminmax, x), strict=True))
+    return torch.maximum(low.neg_(), high).unbind()
 
 
 def moved(tensor: Tensor, device: torch.device) -> Tensor:

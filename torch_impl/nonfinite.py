@@ -224,14 +224,15 @@ def _whole(found: Tensor, params: Sequence[Named]) -> Tensor:
 def _not_finite(tensors: Sequence[tuple[Tensor, float]]) -> list[Tensor]:
     """Return for each tensor whether an entry of it, here, is NaN or beyond its bound."""
     together: dict[Any, list[int]] = {}
-    for i, (tensor, _) in enumerate(tensors):
-        together.setdefault((tensor.device, tensor.dtype), []).append(i)
+    for i, (tensor, bound) in enumerate(tensors):
+        together.setdefault((tensor.device, tensor.dtype, bound), []).append(i)
     flags: list[Tensor] = [torch.empty(())] * len(tensors)
-    for indices in together.values():
+    for (_, _, bound), indices in together.items():
         parts = [as_real(local(tensors[i][0]).detach().resolve_conj()) for i in indices]
-        norms = Arithmetic(foreach=True).norms(parts, math.inf)
-        for i, norm in zip(indices, norms, strict=True):
-            flags[i] = (norm.to(torch.float64) <= tensors[i][1]).logical_not()
+        norms = torch.stack(Arithmetic(foreach=True).norms(parts, math.inf))
+        beyond = (norms.to(torch.float64) <= bound).logical_not()
+        for i, flag in zip(indices, beyond.unbind(), strict=True):
+            flags[i] = flag
     return flags
 
 

@@ -15,7 +15,8 @@ import math
 import numba
 import numpy as np
 from numba import types
-from numba.extending import intrinsic
+
+from .loops import each, pointer
 
 compiled = numba.njit(
     error_model="numpy", fastmath={"reassoc", "contract", "nsz"}, nogil=True, cache=True
@@ -47,20 +48,7 @@ _LARGEST_WITH_SQUARE = _f(2.0**63)
 _FLOOR = 1e-3
 
 
-def _pointer(kind):
-    """Return what makes a pointer of an address."""
-
-    @intrinsic
-    def pointer(_context, _address):
-        def generate(context, builder, signature, arguments):
-            return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-        return types.CPointer(kind)(types.int64), generate
-
-    return pointer
-
-
-_floats, _whole = _pointer(types.float32), _pointer(types.int32)
+_floats, _whole = pointer(types.float32), pointer(types.int32)
 
 
 @compiled
@@ -193,14 +181,18 @@ def _advance(table, t, low, high, adam, root):
 
 
 @compiled
+def _apply_entry(i, p, m, v, adam, root, factor):
+    u = m[i] / (np.sqrt(v[i]) * root + adam.eps)
+    p[i] -= factor * u + adam.decay * p[i]
+
+
+@compiled
 def _apply(table, t, low, high, adam, root, factor):
     """Write p − (factor·û + decay·p) in a block whose moments are advanced."""
     count = high - low
     p, m = _view(table[PARAM, t], low, count), _view(table[FIRST, t], low, count)
     v = _view(table[LARGEST if adam.amsgrad else SECOND, t], low, count)
-    for i in range(count):
-        u = m[i] / (np.sqrt(v[i]) * root + adam.eps)
-        p[i] -= factor * u + adam.decay * p[i]
+    each(_apply_entry, count, (p, m, v, adam, root, factor))
 
 
 @compiled
@@ -209,6 +201,19 @@ def _stop(table, t, low, high, adam):
     p = _view(table[PARAM, t], low, high - low)
     for i in range(high - low):
         p[i] -= adam.decay * p[i]
+
+
+@compiled
+def _advance_and_limit_entry(i, p, g, m, v, adam, scale, slope, offset, c):
+    d = _saturated(g[i] * adam.sign)
+    first = adam.beta1 * m[i] + adam.rest1 * d
+    second = adam.beta2 * v[i] + adam.rest2 * d * d
+    m[i] = first
+    v[i] = second
+    size = abs(first) * scale
+    size = _LARGEST_WITH_SQUARE if size > _LARGEST_WITH_SQUARE else size
+    step = _share(size, np.sqrt(second) * slope + offset, c)
+    p[i] -= np.copysign(step, first) + adam.decay * p[i]
 
 
 @compiled
@@ -221,16 +226,7 @@ def _advance_and_limit(table, t, low, high, adam, scale, slope, offset, c):
     count = high - low
     p, g = _view(table[PARAM, t], low, count), _view(table[GRAD, t], low, count)
     m, v = _view(table[FIRST, t], low, count), _view(table[SECOND, t], low, count)
-    for i in range(count):
-        d = _saturated(g[i] * adam.sign)
-        first = adam.beta1 * m[i] + adam.rest1 * d
-        second = adam.beta2 * v[i] + adam.rest2 * d * d
-        m[i] = first
-        v[i] = second
-        size = abs(first) * scale
-        size = _LARGEST_WITH_SQUARE if size > _LARGEST_WITH_SQUARE else size
-        step = _share(size, np.sqrt(second) * slope + offset, c)
-        p[i] -= np.copysign(step, first) + adam.decay * p[i]
+    each(_advance_and_limit_entry, count, (p, g, m, v, adam, scale, slope, offset, c))
 
 
 @compiled
@@ -469,6 +465,17 @@ def whole_gravity(table, work, firsts, gravity, numbers, largest):
 
 
 @compiled
+def _advance_gravity_entry(i, p, g, v, gravity, scale, weight, rest):
+    d = g[i] * gravity.sign
+    if gravity.penalty != 0:
+        d += gravity.penalty * p[i]
+    quotient = d / scale if gravity.relative else d * scale
+    velocity = weight * v[i] + rest * (d / (_f(1.0) + quotient * quotient))
+    v[i] = velocity
+    p[i] -= gravity.lr * velocity
+
+
+@compiled
 def advance_gravity(table, work, gravity, numbers):
     """Advance the velocity and the parameter of pieces, the last first."""
     for k in range(work.shape[0] - 1, -1, -1):
@@ -478,11 +485,4 @@ def advance_gravity(table, work, gravity, numbers):
         v = _view(table[FIRST, t], low, count)
         scale, weight = _f(numbers[SCALE, t]), _f(numbers[WEIGHT, t])
         rest = _f(1.0 - numbers[WEIGHT, t])
-        for i in range(count):
-            d = g[i] * gravity.sign
-            if gravity.penalty != 0:
-                d += gravity.penalty * p[i]
-            quotient = d / scale if gravity.relative else d * scale
-            velocity = weight * v[i] + rest * (d / (_f(1.0) + quotient * quotient))
-            v[i] = velocity
-            p[i] -= gravity.lr * velocity
+        each(_advance_gravity_entry, count, (p, g, v, gravity, scale, weight, rest))
