@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from paper.tables import bench
+from paper.tables import bench, goals, growth
+from tests.benchmarks.suite import keys
 
 
 def entry(**changes: Any) -> dict[str, Any]:
@@ -49,9 +50,13 @@ def test_one_table_has_every_benchmark() -> None:
     ]
 
 
-def test_memory_is_that_of_steps_and_peers() -> None:
+def test_memory_is_that_of_some_tables() -> None:
     found = results(entry(), entry(table="peers", row="p", memory=2.0), entry(table="costs"))
-    assert bench.memory(found) == [("a step with", "m"), ("a", "0.50"), ("p", "2.00")]
+    assert bench.memory(found, "steps", "peers") == [
+        ("a step with", "m"),
+        ("a", "0.50"),
+        ("p", "2.00"),
+    ]
 
 
 def test_bandwidth_is_a_share_of_the_copys() -> None:
@@ -83,13 +88,39 @@ def test_the_hosts_share_is_that_of_tensors_of_one_entry() -> None:
     ]
 
 
+def test_goals_are_reached_or_missed() -> None:
+    row, column = "RelativisticAdamW, per_param, fused", "64 tensors of 131,072"
+    found = [
+        entry(row=row, column=column, ratio=1.204),
+        entry(row=row, column="1 tensor of 16M", ratio=1.456),
+        entry(row=row, column="149 tensors, 31M", judged=False),
+        entry(row="Gravity, foreach", column=column, ratio=2.0),
+        entry(),
+    ]
+    assert goals.rows(found) == [
+        ("a step with", column, "1 tensor of 16M", "149 tensors, 31M"),
+        (row, "1.20 ≤ 1.20, aim 1.10", "1.46 **>** 1.45, aim 1.34", "– (1.45)"),
+        ("Gravity, foreach", "2.00 ≤ 4.50", "–", "–"),
+    ]
+
+
+def test_every_kernel_has_goals_and_on_the_cpu_what_needs_none() -> None:
+    wanted = {
+        (key.row, key.column)
+        for device, paths in (("cpu", ("fused", "foreach")), ("cuda", ("fused",)))
+        for key in keys(device)
+        if key.table == "steps" and key.row.endswith(paths) and not key.row.startswith("AdamW")
+    }
+    assert goals.GOALS.keys() == wanted
+
+
 def test_a_line_is_fitted_and_a_bend_is_seen() -> None:
     sizes = [1e5, 1e6, 1e7, 1e8]
-    straight = bench.fit(sizes, [3 + n / 1000 for n in sizes])
+    straight = growth.fit(sizes, [3 + n / 1000 for n in sizes])
     assert straight["fixed"] == pytest.approx(3000)
     assert straight["deviation"] < 1e-9
-    assert bench.fit(sizes, [n**1.1 for n in sizes])["exponent"] == pytest.approx(1.1)
-    assert bench.fit(sizes, [n**1.1 for n in sizes])["deviation"] > 0.1
+    assert growth.fit(sizes, [n**1.1 for n in sizes])["exponent"] == pytest.approx(1.1)
+    assert growth.fit(sizes, [n**1.1 for n in sizes])["deviation"] > 0.1
 
 
 def test_growth_is_told_by_what_was_measured() -> None:
@@ -104,7 +135,7 @@ def test_growth_is_told_by_what_was_measured() -> None:
         for n in (10**5, 5 * 10**5, 10**6)
     ]
     failed = {"table": "scaling", "row": "a", "error": "out of memory"}
-    (_, adamw, row) = bench.scaling(results(*line, failed))
+    (_, adamw, row) = growth.rows([*line, failed])
     assert adamw[4:] == ("2,000", "1")
     assert row == (
         "a",
@@ -117,10 +148,13 @@ def test_growth_is_told_by_what_was_measured() -> None:
 
 
 def test_the_environment_counts_what_was_judged() -> None:
-    found = results(entry(), entry(rounds=30), entry(judged=False), {"error": "out of memory"})
+    found = results(
+        entry(took=60.0), entry(rounds=30, took=120.0), entry(judged=False), {"error": "no memory"}
+    )
     assert bench.environment(found) == (
         "Measured on 2026-01-01 at commit abc on P, 2 cores; torch 2; torch's threads: 1. Medians "
-        "of 7 to 30 rounds; of 4 benchmarks 2 have a control within 0.95 to 1.05."
+        "of 7 to 30 rounds; of 4 benchmarks 2 have a control within 0.95 to 1.05. All took 3 "
+        "minutes."
     )
 
 

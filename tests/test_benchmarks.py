@@ -1,11 +1,12 @@
 """Ratios are measured side by side, judged by their control, kept through interruptions."""
 
+import importlib
 import itertools
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 
 from tests.benchmarks import bench_ratios, checks, compare, gpu, records, report, suite
 from tests.benchmarks.contenders import copying, memory_peak, process, random_gradients, stepping
-from tests.benchmarks.pairs import STEPS, Pair
+from tests.benchmarks.pairs import SPREAD, STEPS, Pair
 from tests.benchmarks.records import Records
 from tests.benchmarks.side_by_side import ATTEMPTS, Contender, SideBySide, judge
 from tests.benchmarks.suite import Key, Table, keys, measure_steps, peak_of, tables
@@ -113,6 +114,18 @@ def test_every_step_has_new_gradients() -> None:
 
 QUICK = Table({}, {}, 0, 1)
 
+
+class InThisThread:
+    """A pool of no threads, which notes that it was asked."""
+
+    def __init__(self, asked: list[bool]) -> None:
+        self.asked = asked
+
+    def map(self, task: Callable[[slice], None], parts: Iterable[slice]) -> Iterable[None]:
+        self.asked.append(True)
+        return map(task, parts)
+
+
 ALL_PAIRS = [
     (name, row, pair)
     for name, table in tables("cpu").items()
@@ -131,6 +144,45 @@ def test_every_pair_can_be_measured(name: str, row: str, pair: Pair) -> None:
     assert (pair.floor is not None) == (
         name in {"steps", "sizes", "scaling"} and row.endswith(", fused")
     )
+
+
+def test_both_steps_have_the_pairs_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    pair = Pair("b", STEPS["Gravity, fused"].baseline, STEPS["Gravity, fused"].variant, threads=3)
+    table = QUICK._replace(rows={"a": pair}, models={"m": [10]})
+    seen: list[int] = []
+
+    def measured(*_: Any) -> dict[str, Any]:
+        seen.append(torch.get_num_threads())
+        return {}
+
+    monkeypatch.setattr(suite, "tables", lambda _device: {"t": table})
+    monkeypatch.setattr(suite, "measure_steps", measured)
+    assert suite.measure(Key("t", "a", "m"), "cpu").keys() == {*Key._fields, "over", "took"}
+    assert seen == [3]
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("row", SPREAD)
+def test_steps_are_spread_over_threads_or_not_whatever_their_size(
+    row: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu = importlib.import_module("torch_impl.fused.cpu")
+    spread: list[bool] = []
+    usual = cpu.ALONE
+    monkeypatch.setattr(cpu, "_pool", lambda: InThisThread(spread))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for make, expected in ((SPREAD[row].baseline, False), (SPREAD[row].variant, True)):
+            spread.clear()
+            contender = stepping(make, random_gradients([10] * 16, "cpu"))
+            contender.prepare()
+            contender.run()
+            assert bool(spread) == expected
+            assert usual == cpu.ALONE
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_the_host_is_measured_on_as_many_tensors_of_one_entry(

@@ -140,6 +140,19 @@ def test_what_has_failed_is_run_again(tmp_path: Path) -> None:
         assert tables.read(tmp_path)["properties"]["a.py::first"]["failed"] == failed
 
 
+def test_of_what_has_failed_the_other_variants_are_not_run_again(tmp_path: Path) -> None:
+    path, shared = tmp_path / "thorough.json", even()
+    names = ("a.py::shared[1]", "a.py::shared[2]")
+    run([Item(names[0], shared), Item(names[1], failing, 1)], path)
+    failed = tables.read(tmp_path)
+    assert failed["properties"]["a.py::shared"]["failed"] == 1
+    assert "more are begun" not in tables.environment(failed)
+    _, left = run([Item(names[0], failing, 1), Item(names[1], shared)], path)
+    assert [item.nodeid for item in left] == [names[0]]
+    ended = tables.read(tmp_path)
+    assert (ended["properties"]["a.py::shared"]["failed"], ended["begun"]) == (0, {})
+
+
 def test_a_run_that_was_cut_off_goes_on_with_the_variants_left(tmp_path: Path) -> None:
     path, shared = tmp_path / "thorough.json", even()
     variants = [Item(f"a.py::shared[{i}]", shared) for i in range(3)]

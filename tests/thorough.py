@@ -2,8 +2,8 @@
 
 Of all tests only those are run that Hypothesis draws examples for: 20,000 for every test function,
 which its variants share; fewer, or more, where the mark `property` says so. The file says how many
-examples each has seen, and each variant of one that is not through. What it holds already is not
-run again, unless it has failed: a run that was cut off is continued.
+examples each has seen, and each variant of one that is not through or has failed. What it holds
+already is not run again, unless it has failed: a run that was cut off is continued.
 """
 
 import json
@@ -118,7 +118,8 @@ class Thorough:
         if len(rows) == variants:
             sums = {key: sum(row[key] for row in rows.values()) for key in row}
             self.found[name] = {"variants": variants, **sums, "seconds": round(sums["seconds"], 1)}
-            del self.begun[name]
+            if not sums["failed"]:
+                del self.begun[name]
         self.write()
 
     def write(self) -> None:

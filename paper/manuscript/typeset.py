@@ -149,7 +149,7 @@ def peers(found: Mapping[str, Any]) -> Rows:
 
 def _with_memory(table: Rows, found: Mapping[str, Any]) -> Rows:
     """Append the peak memory on the first model, as a multiple of the parameters."""
-    head, *body = bench.memory(found)
+    head, *body = bench.memory(found, "steps", "peers")
     peaks = {row[0]: row[1] for row in body}
     return [(*table[0], f"memory, {head[1]}"), *((*row, peaks[row[0]]) for row in table[1:])]
 

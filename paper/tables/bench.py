@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from analysis.files import markdown
 from analysis.forms import POSITIVE, read_json
+
+from . import goals, growth
 
 Entry = Mapping[str, Any]
 Rows = list[Sequence[str]]
@@ -34,7 +34,7 @@ FORM = {
             **dict.fromkeys(("attempts?", "rounds?", "entries?"), int),
             "judged?": bool,
             "error?": str,
-            "memory?": float,
+            **dict.fromkeys(("memory?", "took?"), float),
             "seconds?": {"variant": POSITIVE, "baseline": POSITIVE, str: POSITIVE},
         }
     ],
@@ -77,10 +77,10 @@ def every(results: Mapping[str, Any]) -> Rows:
     return rows
 
 
-def memory(results: Mapping[str, Any]) -> Rows:
+def memory(results: Mapping[str, Any], *tables: str) -> Rows:
     """Return the peak of a step, as a multiple of the parameters."""
-    found = entries_of(results, "steps", "peers")
-    over = [{**entry, "over": None} for entry in found]
+    found = entries_of(results, *tables)
+    over = [{**e, "over": None} for e in found if "memory" in e or "error" in e]
     return _grid(over, ("a step with",), lambda entry: f"{entry['memory']:.2f}")
 
 
@@ -141,66 +141,6 @@ def _shares(
     )
 
 
-def scaling(results: Mapping[str, Any]) -> Rows:
-    """Return how the time of a step grows with the number of parameters."""
-    rows: Rows = [
-        (
-            "a step with",
-            "parameters",
-            "exponent",
-            "farthest from a + b·n",
-            "a / b",
-            "over AdamW, fused",
-        )
-    ]
-    found = [entry for entry in entries_of(results, "scaling") if "error" not in entry]
-    baselines: dict[int, list[float]] = {}
-    for entry in found:
-        baselines.setdefault(entry["entries"], []).append(entry["seconds"]["baseline"])
-    if baselines:
-        medians = {n: statistics.median(times) for n, times in baselines.items()}
-        rows.append(("AdamW, fused", *_growth(medians), "1"))
-    for row in dict.fromkeys(entry["row"] for entry in found):
-        mine = [entry for entry in found if entry["row"] == row]
-        over = [entry["ratio"] for entry in mine if entry["judged"]]
-        of_all = f" ({len(over)} of {len(mine)} judged)" if len(over) < len(mine) else ""
-        ratios = f"{min(over):.2f} to {max(over):.2f}{of_all}" if over else "not judged"
-        times = {entry["entries"]: entry["seconds"]["variant"] for entry in mine}
-        rows.append((row, *_growth(times), ratios))
-    return rows
-
-
-def _growth(times: Mapping[int, float]) -> tuple[str, ...]:
-    """Return the range of sizes, and how times grow with them."""
-    fitted = fit([*times], [*times.values()])
-    return (
-        f"{min(times):,} to {max(times):,}",
-        f"{fitted['exponent']:.3f}",
-        f"{fitted['deviation']:.0%}",
-        f"{fitted['fixed']:,.0f}",
-    )
-
-
-def fit(sizes: Sequence[float], times: Sequence[float]) -> dict[str, float]:
-    """Return how times grow with sizes.
-
-    Returns
-    -------
-    dict
-        "exponent" of the power of n that is nearest in the logarithms; of the line a + b·n that is
-        nearest relative to the times, "fixed", a/b, and "deviation", its largest relative error.
-    """
-    n, t = np.asarray(sizes, dtype=float), np.asarray(times, dtype=float)
-    terms = np.stack([1 / t, n / t], axis=1)
-    line, *_ = np.linalg.lstsq(terms, np.ones_like(t), rcond=None)
-    _, exponent = np.polynomial.polynomial.polyfit(np.log(n), np.log(t), 1)
-    return {
-        "exponent": float(exponent),
-        "fixed": float(line[0] / line[1]),
-        "deviation": float(np.abs(terms @ line - 1).max()),
-    }
-
-
 def startup(results: Mapping[str, Any]) -> Rows:
     """Return what fresh processes take."""
     rows: Rows = [("a process with", "over one with", "ratio", "seconds", "over seconds")]
@@ -223,13 +163,14 @@ def environment(results: Mapping[str, Any]) -> str:
     measured = [entry for entry in found if "error" not in entry]
     rounds = [entry["rounds"] for entry in measured]
     judged = sum(entry["judged"] for entry in measured)
+    took = sum(entry.get("took", 0) for entry in found) / 60
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
     machine = f"{where['gpu']}; {where['processor']}" if where["gpu"] else where["processor"]
     return (
         f"Measured on {where['day']} at commit {where['commit']} on {machine}; {versions}; torch's "
         f"threads: {where['threads']}. Medians of {min(rounds, default=0)} to "
         f"{max(rounds, default=0)} rounds; of {len(found)} benchmarks {judged} have a control "
-        "within 0.95 to 1.05."
+        f"within 0.95 to 1.05. All took {took:.0f} minutes."
     )
 
 
@@ -238,20 +179,26 @@ TABLES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "steps": lambda results: ratios(results, "steps"),
     "peers": lambda results: ratios(results, "peers"),
     "costs": lambda results: ratios(results, "costs"),
-    "memory": memory,
+    "memory": lambda results: memory(results, "steps", "peers"),
+    "costs-memory": lambda results: memory(results, "costs"),
+    "goals": lambda results: goals.rows(entries_of(results, "steps")),
+    "parallel": lambda results: ratios(results, "parallel"),
+    "spread": lambda results: ratios(results, "spread"),
     "bandwidth": bandwidth,
     "sizes": lambda results: ratios(results, "sizes"),
     "hosts": hosts,
-    "scaling": scaling,
+    "scaling": lambda results: growth.rows(entries_of(results, "scaling")),
     "startup": startup,
     "checks": checks,
     "environment": environment,
 }
 """Tables by name; "environment" is a sentence."""
 
+NOT_ON_CUDA = {"every", "peers", "sizes", "hosts", "parallel", "spread"}
+
 OF_DEVICE = {
     "cpu": [name for name in TABLES if name not in {"every", "checks"}],
-    "cuda": [name for name in TABLES if name not in {"every", "peers", "sizes", "hosts"}],
+    "cuda": [name for name in TABLES if name not in NOT_ON_CUDA],
 }
 """The tables of a device that the texts show."""
 

@@ -46,7 +46,8 @@ def environment(results: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     found = results["properties"]
     fewer = sum(counts["examples"] < results["asked"] for counts in found.values())
-    begun = f"; {len(results['begun'])} more are begun" if results["begun"] else ""
+    more = results["begun"].keys() - found.keys()  # what has failed is in both
+    begun = f"; {len(more)} more are begun" if more else ""
     return (
         f"{len(found)} properties, of which {len(found) - fewer} have seen "
         f"{results['asked']:,} examples or more{begun}; ended on {results['date']}; {versions}."

@@ -1,6 +1,7 @@
 """What is compared with what: variants and their baselines, by table and row."""
 
 import importlib
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -25,12 +26,15 @@ class Pair(NamedTuple):
         Make an optimizer of parameters.
     floor
         Bytes per float32 parameter that the variant has to move, if it is a single kernel.
+    threads
+        Threads of both.
     """
 
     over: str
     baseline: Make
     variant: Make
     floor: int | None = None
+    threads: int = 1
 
 
 def _torch(name: str, **options: Any) -> Make:
@@ -93,6 +97,45 @@ FUSED: Mapping[str, Pair] = {name: pair for name, pair in STEPS.items() if pair.
 
 SCALING: Mapping[str, Pair] = {name: pair for name, pair in FUSED.items() if "global" not in name}
 """What has to take a time proportional to n; of one tensor, "global" is "per_param"."""
+
+PARALLEL: Mapping[str, Pair] = {
+    name: pair._replace(over="AdamW, fused, likewise", floor=None, threads=2)
+    for name, pair in FUSED.items()
+}
+"""The same on two threads, AdamW's step too."""
+
+
+def _serial_up_to(entries: float, make: Make) -> Make:
+    """Return steps that are spread over threads from a number of entries on, whatever is usual."""
+
+    def made(params: list[Tensor]) -> Optimizer:
+        kernels: Any = importlib.import_module("torch_impl.fused.cpu")
+        optimizer = make(params)
+        step = optimizer.step
+
+        def stepped() -> None:
+            usual, kernels.ALONE = kernels.ALONE, entries
+            try:
+                step()
+            finally:
+                kernels.ALONE = usual
+
+        optimizer.step = stepped  # type: ignore[assignment, method-assign]
+        return optimizer
+
+    return made
+
+
+SPREAD: Mapping[str, Pair] = {
+    name: Pair(
+        "the same on one of them",
+        _serial_up_to(math.inf, pair.variant),
+        _serial_up_to(0, pair.variant),
+        threads=2,
+    )
+    for name, pair in FUSED.items()
+}
+"""Steps spread over two threads over those on one: from what size on is that worth it?"""
 
 PEERS: Mapping[str, Pair] = {
     **{

@@ -1,14 +1,15 @@
 """Every benchmark: a table, a row and a column."""
 
 import gc
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
 
 from .contenders import copying, memory_peak, random_gradients, resuming, stepping
-from .models import EQUAL, LARGE, LINE, MEDIUM, SMALL, Model
-from .pairs import COSTS, FUSED, PEERS, SCALING, STEPS, Pair
+from .models import EQUAL, FEW, LARGE, LINE, MEDIUM, SMALL, Model
+from .pairs import COSTS, FUSED, PARALLEL, PEERS, SCALING, SPREAD, STEPS, Pair
 from .side_by_side import Repeat, SideBySide, judge, repeat
 from .startup import Start, measure_start, starts
 
@@ -52,7 +53,7 @@ def tables(device: str) -> Mapping[str, Table]:
         return {
             "steps": Table(STEPS, models, 1, 7, peaks=True),
             "scaling": Table(SCALING, LINE[device], 0.5, 7),
-            "costs": Table(COSTS, MEDIUM, 0.5, 7),
+            "costs": Table(COSTS, MEDIUM, 0.5, 7, peaks=True),
             "startup": Table(starts(device), process, 1, 3),
         }
     return {
@@ -60,7 +61,9 @@ def tables(device: str) -> Mapping[str, Table]:
         "peers": Table(PEERS, models, 0.8, 5, peaks=True),
         "sizes": Table(FUSED, EQUAL, 0.4, 7, hosts=True),
         "scaling": Table(SCALING, LINE[device], 1, 3),
-        "costs": Table(COSTS, MEDIUM, 0.6, 5),
+        "parallel": Table(PARALLEL, models, 0.5, 5),
+        "spread": Table(SPREAD, FEW, 0.3, 7),
+        "costs": Table(COSTS, MEDIUM, 0.6, 5, peaks=True),
         "startup": Table(starts(device), process, 1, 3),
     }
 
@@ -89,21 +92,27 @@ def measure(key: Key, device: str, *, timed: Repeat = repeat) -> dict[str, Any]:
     Returns
     -------
     dict
-        What `judge` returns and the key; "over", the baseline's name. Of steps, "entries" of the
-        model and, where they are measured, "memory" (the peak of a step over the size of the
-        parameters), "floor" (bytes per parameter) and "copy" (bytes per second).
+        What `judge` returns and the key; "over", the baseline's name; "took", the seconds that
+        this took. Of steps, "entries" of the model and, where they are measured, "memory" (the
+        peak of a step over the size of the parameters), "floor" (bytes per parameter) and "copy"
+        (bytes per second).
     """
+    started = time.perf_counter()
     table = tables(device)[key.table]
     row = table.rows[key.row]
     found = {**key._asdict(), "over": row.over}
     if isinstance(row, Start):
-        return found | measure_start(row, table.budget, table.fewest, timed)
-    model = table.models[key.column]
-    try:
-        found |= measure_steps(row, model, device, table, timed)
-        return found | (peak_of(row, model, device) if table.peaks else {})
-    finally:
-        gc.collect()  # an optimizer's hooks may refer to it
+        found |= measure_start(row, table.budget, table.fewest, timed)
+    else:
+        model, usual = table.models[key.column], torch.get_num_threads()
+        torch.set_num_threads(row.threads)
+        try:
+            found |= measure_steps(row, model, device, table, timed)
+            found |= peak_of(row, model, device) if table.peaks else {}
+        finally:
+            torch.set_num_threads(usual)
+            gc.collect()  # an optimizer's hooks may refer to it
+    return found | {"took": time.perf_counter() - started}
 
 
 def measure_steps(
