@@ -4,6 +4,7 @@ import copy
 import importlib.util
 import math
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,12 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numba import njit
 
 from tests.live_bytes import LiveBytes
 from tests.steps import built, normal
 from tests.variants import MODES, VARIANTS
 from torch_impl import Gravity, RelativisticAdam, RelativisticAdamW
 from torch_impl.fused import cpu, cpu_kernels
+from torch_impl.fused.loops import AT_A_TIME, each
 
 SHAPES = ((3, 4), (5,), (), (0,), (700, 1000))
 
@@ -406,6 +409,38 @@ def test_without_numba_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(RuntimeError, match=r"needs Numba.*pip install 'subluminal\[cpu\]'"):
         RelativisticAdam(parameters([(3,)]), fused=True)
+
+
+@njit(error_model="numpy")
+def _rooted(i: int, x: Any, a: Any) -> None:
+    x[i] = np.sqrt(x[i]) * a + x[i]
+
+
+@njit(error_model="numpy")
+def _one_at_a_time(address: int, n: int, a: Any) -> None:
+    x = cpu_kernels._view(address, 0, n)
+    for i in range(n):
+        _rooted(i, x, a)
+
+
+@njit(error_model="numpy")
+def _four_at_a_time(address: int, n: int, a: Any) -> None:
+    each(_rooted, n, (cpu_kernels._view(address, 0, n), a))  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 32, 100, 1001])
+def test_a_loop_of_four_vectors_does_the_same_in_fewer_turns(n: int) -> None:
+    found: list[Any] = []
+    for loop in (_one_at_a_time, _four_at_a_time):
+        x = np.arange(n + 1, dtype=np.float32)
+        loop(x.ctypes.data, n, np.float32(0.7))
+        found.append(x)
+        (code,) = loop.inspect_llvm().values()
+        roots = len(re.findall(r"call <\d+ x float> @llvm\.sqrt", code))
+        assert roots == 1 if loop is _one_at_a_time else roots >= AT_A_TIME
+    assert np.array_equal(*found)
+    assert found[0][n] == n  # beyond the end
+    assert not n or found[0][n - 1] == pytest.approx(n - 1 + 0.7 * math.sqrt(n - 1))
 
 
 def test_pieces_cover_every_entry_once() -> None:
