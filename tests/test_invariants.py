@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from tests.cases import CASES, Case, Options
 from torch_impl import LAWS, Gravity, RelativisticAdam, RelativisticAdamW
 from torch_impl.invariants import Invariants, NormBound, SmallUpdates, steps_taken
 from torch_impl.testing import CHECKS, NotApplicable, Subject, run_check
+from torch_impl.testing.invariants.bounds import expect_within
+from torch_impl.testing.walk import Walk
 
 pytestmark = pytest.mark.filterwarnings("ignore:law=")
 
@@ -200,6 +203,19 @@ def test_nothing_is_checked_of_an_optimizer_that_declares_nothing() -> None:
     for name in NAMES:
         with pytest.raises(NotApplicable, match="does not declare"):
             run_check(name, torch.optim.SGD)
+
+
+def test_a_step_to_where_a_dtype_has_no_numbers_is_not_judged() -> None:
+    subject = CASES["Gravity"].subject({"alpha": 0.0})
+    for rate, judged in ((2.0**10, True), (2.0**17, False)):  # the bound is some half of it
+        walk = Walk(subject, [torch.zeros(1, dtype=torch.float16)])
+        walk.set_rate(rate)
+        promises, before = walk.promised(), walk.values()
+        moves = walk.moved([torch.ones(1, dtype=torch.float16)])
+        expect_within(promises, before, moves, walk)
+        too_far = [torch.full((1,), math.inf)]
+        with pytest.raises(AssertionError, match="moved by inf") if judged else nullcontext():
+            expect_within(promises, before, too_far, walk)
 
 
 def test_a_declaration_may_be_of_the_first_steps_only() -> None:
