@@ -5,8 +5,11 @@ import importlib.util
 import math
 import os
 import re
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +24,7 @@ from torch_impl import Gravity, RelativisticAdam, RelativisticAdamW
 from torch_impl.fused import cpu, cpu_kernels
 from torch_impl.fused.loops import AT_A_TIME, each
 
+ROOT = Path(__file__).parents[1]
 SHAPES = ((3, 4), (5,), (), (0,), (700, 1000))
 
 
@@ -409,6 +413,40 @@ def test_without_numba_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(RuntimeError, match=r"needs Numba.*pip install 'subluminal\[cpu\]'"):
         RelativisticAdam(parameters([(3,)]), fused=True)
+
+
+STEPS_OF_ALL = """
+import hashlib
+import torch
+from tests.test_fused import everything, parameters, stepped
+from torch_impl import Gravity, RelativisticAdamW
+
+torch.set_num_threads(1)
+digest = hashlib.sha256()
+for mode in ("per_component", "per_param", "global", None):
+    params = parameters()
+    made = RelativisticAdamW(params, relativistic_mode=mode, fused=True) if mode else Gravity(
+        params, alpha=0.0, weight_decay=0.1, fused=True
+    )
+    stepped(made, params)
+    for tensor in everything(made, params):
+        digest.update(tensor.numpy().tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_kernels_from_their_cache_give_the_bits_of_those_just_compiled(tmp_path: Path) -> None:
+    """LLVM sees other code in a process that finds some of it compiled."""
+    command = [sys.executable, "-c", STEPS_OF_ALL]
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    found = [
+        subprocess.run(
+            command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
+        ).stdout
+        for _ in ("compiled", "cached")
+    ]
+    assert list(tmp_path.rglob("*.nbc"))
+    assert found[0] == found[1]
 
 
 @njit(error_model="numpy")

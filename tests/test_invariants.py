@@ -216,6 +216,7 @@ def test_a_step_to_where_a_dtype_has_no_numbers_is_not_judged() -> None:
         too_far = [torch.full((1,), math.inf)]
         with pytest.raises(AssertionError, match="moved by inf") if judged else nullcontext():
             expect_within(promises, before, too_far, walk)
+        expect_within(promises, [torch.full((1,), math.nan)], too_far, walk)
 
 
 def test_a_declaration_may_be_of_the_first_steps_only() -> None:

@@ -16,13 +16,17 @@ import numba
 import numpy as np
 from numba import types
 
-from .loops import each, pointer
+from .loops import each, fma, pointer
 
 compiled = numba.njit(
     error_model="numpy", fastmath={"reassoc", "contract", "nsz"}, nogil=True, cache=True
 )
-in_order = numba.njit(error_model="numpy", fastmath={"contract"}, nogil=True, cache=True)
-"""Compiles what is to be rounded as it is written."""
+exact = numba.njit(error_model="numpy", nogil=True, cache=True)
+"""Compiles what is to be rounded as it is written: what becomes of an entry.
+
+LLVM may round a·b + c·d in two ways, and chooses otherwise in a process that compiles a kernel than
+in those that find it in their cache.
+"""
 
 BLOCK = 16384
 """Entries whose part of a norm is one term, so that it does not depend on the number of threads."""
@@ -86,7 +90,7 @@ def _gain(law, ratio):
     return inverse * math.tanh(ratio)
 
 
-@compiled
+@exact
 def _ordered(x, c):
     """Return q = min(|x|, c)/max(|x|, c) and the smaller of the two, as `Law.limit_entries`."""
     size = abs(x)
@@ -95,7 +99,7 @@ def _ordered(x, c):
     return slow / fast, slow
 
 
-@compiled
+@exact
 def _limited(law, x, c):
     """Return an entry limited by itself, by a law of which LLVM makes no vectors."""
     quotient, slow = _ordered(x, c)
@@ -113,14 +117,14 @@ def _limited(law, x, c):
     return np.copysign(result, x)
 
 
-@compiled
+@exact
 def _limited_smoothly(size, c):
     """Return the size of an entry limited by itself, by smooth_sqrt."""
     quotient, slow = _ordered(size, c)
-    return slow / np.sqrt(_f(1.0) + quotient * quotient)
+    return slow / np.sqrt(fma(quotient, quotient, _f(1.0)))
 
 
-@in_order
+@exact
 def _share(x, y, c):
     """Return c·x/√(x² + y²): an entry of size c·x/y limited by itself, by smooth_sqrt.
 
@@ -128,7 +132,7 @@ def _share(x, y, c):
     number that is at least x² rounded is at least x, if that does not underflow. What is wanted for
     this is x, y ≥ 0 that are at most 2⁶³·1.5, and y at least 2⁻⁶².
     """
-    return c * (x / np.sqrt(x * x + y * y))
+    return c * (x / np.sqrt(fma(x, x, y * y)))
 
 
 @compiled
@@ -138,7 +142,7 @@ def _toward_zero(c):
     return narrow if narrow <= c else np.nextafter(narrow, _f(0.0))
 
 
-@compiled
+@exact
 def _saturated(d):
     """Return d between the numbers whose squares are finite; NaN for what is not finite."""
     nothing = d * _f(0.0)
@@ -147,14 +151,32 @@ def _saturated(d):
     return d + nothing
 
 
-@compiled
+@exact
+def _averages(d, m, v, adam):
+    """Return the next moments of an entry whose gradient d is signed and has its penalty."""
+    d = _saturated(d)
+    return fma(adam.rest1, d, adam.beta1 * m), fma(adam.rest2, d * d, adam.beta2 * v)
+
+
+@exact
+def _direction(m, v, adam, root):
+    """Return û of an entry."""
+    return m / fma(np.sqrt(v), root, adam.eps)
+
+
+@exact
+def _moved(p, step, adam):
+    """Return an entry after a step and its decay."""
+    return fma(-adam.decay, p, p) - step
+
+
+@exact
 def _moments(g, p, m, v, adam):
     """Return the next moments of an entry: its gradient signed, with penalty, and saturated."""
     d = g * adam.sign
     if adam.penalty != 0:
-        d += adam.penalty * p
-    d = _saturated(d)
-    return adam.beta1 * m + adam.rest1 * d, adam.beta2 * v + adam.rest2 * d * d
+        d = fma(adam.penalty, p, d)
+    return _averages(d, m, v, adam)
 
 
 @compiled
@@ -174,16 +196,15 @@ def _advance(table, t, low, high, adam, root):
             if adam.amsgrad:
                 second = x[i] if x[i] > second else second
                 x[i] = second
-            u = first / (np.sqrt(second) * root + adam.eps)
+            u = _direction(first, second, adam, root)
             part += u * u
         total += part
     return total
 
 
-@compiled
+@exact
 def _apply_entry(i, p, m, v, adam, root, factor):
-    u = m[i] / (np.sqrt(v[i]) * root + adam.eps)
-    p[i] -= factor * u + adam.decay * p[i]
+    p[i] = _moved(p[i], factor * _direction(m[i], v[i], adam, root), adam)
 
 
 @compiled
@@ -200,20 +221,18 @@ def _stop(table, t, low, high, adam):
     """Write p − decay·p: where the limit is 0 nothing else is applied, whatever is proposed."""
     p = _view(table[PARAM, t], low, high - low)
     for i in range(high - low):
-        p[i] -= adam.decay * p[i]
+        p[i] = _moved(p[i], _f(0.0), adam)
 
 
-@compiled
+@exact
 def _advance_and_limit_entry(i, p, g, m, v, adam, scale, slope, offset, c):
-    d = _saturated(g[i] * adam.sign)
-    first = adam.beta1 * m[i] + adam.rest1 * d
-    second = adam.beta2 * v[i] + adam.rest2 * d * d
+    first, second = _averages(g[i] * adam.sign, m[i], v[i], adam)
     m[i] = first
     v[i] = second
     size = abs(first) * scale
     size = _LARGEST_WITH_SQUARE if size > _LARGEST_WITH_SQUARE else size
-    step = _share(size, np.sqrt(second) * slope + offset, c)
-    p[i] -= np.copysign(step, first) + adam.decay * p[i]
+    step = _share(size, fma(np.sqrt(second), slope, offset), c)
+    p[i] = _moved(p[i], np.copysign(step, first), adam)
 
 
 @compiled
@@ -237,20 +256,21 @@ def _limit(table, t, low, high, adam, root, rate, c):
     v = _view(table[LARGEST if adam.amsgrad else SECOND, t], low, count)
     if adam.law != SMOOTH_SQRT:
         for i in range(count):
-            u = rate * (m[i] / (np.sqrt(v[i]) * root + adam.eps))
+            u = rate * _direction(m[i], v[i], adam, root)
             limit = c * max(abs(p[i]), _f(_FLOOR)) if adam.unit == RELATIVE else c
-            p[i] -= _limited(adam.law, u, limit) + adam.decay * p[i]
+            p[i] = _moved(p[i], _limited(adam.law, u, limit), adam)
     elif adam.unit == RELATIVE:
         for i in range(count):
             # With the sign of u instead of m, LLVM would divide twice, for u and for -u.
-            size = rate * (abs(m[i]) / (np.sqrt(v[i]) * root + adam.eps))
+            size = rate * _direction(abs(m[i]), v[i], adam, root)
             scale = abs(p[i])
             limit = c * (scale if scale > _f(_FLOOR) else _f(_FLOOR))
-            p[i] -= np.copysign(_limited_smoothly(size, limit), m[i]) + adam.decay * p[i]
+            step = _limited_smoothly(size, limit)
+            p[i] = _moved(p[i], np.copysign(step, m[i]), adam)
     else:
         for i in range(count):
-            size = rate * (abs(m[i]) / (np.sqrt(v[i]) * root + adam.eps))
-            p[i] -= np.copysign(_limited_smoothly(size, c), m[i]) + adam.decay * p[i]
+            size = rate * _direction(abs(m[i]), v[i], adam, root)
+            p[i] = _moved(p[i], np.copysign(_limited_smoothly(size, c), m[i]), adam)
 
 
 @compiled
@@ -464,15 +484,15 @@ def whole_gravity(table, work, firsts, gravity, numbers, largest):
         advance_gravity(table, work[a:b], gravity, numbers)
 
 
-@compiled
+@exact
 def _advance_gravity_entry(i, p, g, v, gravity, scale, weight, rest):
     d = g[i] * gravity.sign
     if gravity.penalty != 0:
-        d += gravity.penalty * p[i]
+        d = fma(gravity.penalty, p[i], d)
     quotient = d / scale if gravity.relative else d * scale
-    velocity = weight * v[i] + rest * (d / (_f(1.0) + quotient * quotient))
+    velocity = fma(weight, v[i], rest * (d / fma(quotient, quotient, _f(1.0))))
     v[i] = velocity
-    p[i] -= gravity.lr * velocity
+    p[i] = fma(-gravity.lr, velocity, p[i])
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""What Numba does not offer: arrays at an address, and loops that take four vectors at a time.
+"""What Numba does not offer: arrays at an address, x·y + z, loops of four vectors at a time.
 
 Numba keeps what it has compiled until the file with the function changes: after a change here,
 `cpu_kernels` has to be touched.
@@ -24,6 +24,17 @@ def pointer(kind):
         return types.CPointer(kind)(types.int64), generate
 
     return made
+
+
+@intrinsic
+def fma(_typing, _x, _y, _z):
+    """Return x·y + z, rounded once, in binary32."""
+    kind = types.float32
+
+    def generate(_context, builder, _signature, arguments):
+        return builder.fma(*arguments)
+
+    return kind(kind, kind, kind), generate
 
 
 @intrinsic

@@ -76,7 +76,7 @@ def expect_within(
     for theta, move, units in rows:
         size, count = float(theta.norm()), theta.numel()
         longest = bound.limit(size, count) + promises.decay * size
-        if size + longest > finfo.max:
+        if not size + longest <= finfo.max:  # nor where it has got there already
             continue
         allowed = longest * (1 + ROUNDINGS * finfo.eps) + float(units.norm())
         moved = float(move.norm())
