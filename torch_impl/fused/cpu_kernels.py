@@ -21,8 +21,10 @@ from .loops import each, fma, pointer
 compiled = numba.njit(
     error_model="numpy", fastmath={"reassoc", "contract", "nsz"}, nogil=True, cache=True
 )
-exact = numba.njit(error_model="numpy", nogil=True, cache=True)
+exact = numba.njit(error_model="numpy", fastmath=set(), nogil=True, cache=True)
 """Compiles what is to be rounded as it is written: what becomes of an entry.
+
+Without ``fastmath`` Numba would take that of the function that calls it.
 
 LLVM may round a·b + c·d in two ways, and chooses otherwise in a process that compiles a kernel than
 in those that find it in their cache.
@@ -160,7 +162,7 @@ def _averages(d, m, v, adam):
 
 @exact
 def _direction(m, v, adam, root):
-    """Return û of an entry."""
+    """Return û of an entry, or as many times û as m is of its first moment."""
     return m / fma(np.sqrt(v), root, adam.eps)
 
 
@@ -204,7 +206,7 @@ def _advance(table, t, low, high, adam, root):
 
 @exact
 def _apply_entry(i, p, m, v, adam, root, factor):
-    p[i] = _moved(p[i], factor * _direction(m[i], v[i], adam, root), adam)
+    p[i] = _moved(p[i], _direction(factor * m[i], v[i], adam, root), adam)
 
 
 @compiled
@@ -256,20 +258,20 @@ def _limit(table, t, low, high, adam, root, rate, c):
     v = _view(table[LARGEST if adam.amsgrad else SECOND, t], low, count)
     if adam.law != SMOOTH_SQRT:
         for i in range(count):
-            u = rate * _direction(m[i], v[i], adam, root)
+            u = _direction(rate * m[i], v[i], adam, root)
             limit = c * max(abs(p[i]), _f(_FLOOR)) if adam.unit == RELATIVE else c
             p[i] = _moved(p[i], _limited(adam.law, u, limit), adam)
     elif adam.unit == RELATIVE:
         for i in range(count):
             # With the sign of u instead of m, LLVM would divide twice, for u and for -u.
-            size = rate * _direction(abs(m[i]), v[i], adam, root)
+            size = _direction(rate * abs(m[i]), v[i], adam, root)
             scale = abs(p[i])
             limit = c * (scale if scale > _f(_FLOOR) else _f(_FLOOR))
             step = _limited_smoothly(size, limit)
             p[i] = _moved(p[i], np.copysign(step, m[i]), adam)
     else:
         for i in range(count):
-            size = rate * _direction(abs(m[i]), v[i], adam, root)
+            size = _direction(rate * abs(m[i]), v[i], adam, root)
             p[i] = _moved(p[i], np.copysign(_limited_smoothly(size, c), m[i]), adam)
 
 
@@ -490,7 +492,7 @@ def _advance_gravity_entry(i, p, g, v, gravity, scale, weight, rest):
     if gravity.penalty != 0:
         d = fma(gravity.penalty, p[i], d)
     quotient = d / scale if gravity.relative else d * scale
-    velocity = fma(weight, v[i], rest * (d / fma(quotient, quotient, _f(1.0))))
+    velocity = fma(weight, v[i], rest * d / fma(quotient, quotient, _f(1.0)))
     v[i] = velocity
     p[i] = fma(-gravity.lr, velocity, p[i])
 
