@@ -6,7 +6,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +122,12 @@ class InThisThread:
     def __init__(self, asked: list[bool]) -> None:
         self.asked = asked
 
-    def map(self, task: Callable[[slice], None], parts: Iterable[slice]) -> Iterable[None]:
+    def submit(self, task: Callable[[slice], None], part: slice) -> Future[None]:
         self.asked.append(True)
-        return map(task, parts)
+        done: Future[None] = Future()
+        task(part)
+        done.set_result(None)
+        return done
 
 
 ALL_PAIRS = [
@@ -167,10 +171,10 @@ def test_both_steps_have_the_pairs_threads(monkeypatch: pytest.MonkeyPatch) -> N
 def test_steps_are_spread_over_threads_or_not_whatever_their_size(
     row: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cpu = importlib.import_module("torch_impl.fused.cpu")
+    threads = importlib.import_module("torch_impl.fused.threads")
     spread: list[bool] = []
-    usual = cpu.ALONE
-    monkeypatch.setattr(cpu, "_pool", lambda: InThisThread(spread))
+    usual = threads.ALONE
+    monkeypatch.setattr(threads, "_pool", lambda: InThisThread(spread))
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -180,7 +184,7 @@ def test_steps_are_spread_over_threads_or_not_whatever_their_size(
             contender.prepare()
             contender.run()
             assert bool(spread) == expected
-            assert usual == cpu.ALONE
+            assert usual == threads.ALONE
     finally:
         torch.set_num_threads(before)
 

@@ -109,16 +109,16 @@ def _serial_up_to(entries: float, make: Make) -> Make:
     """Return steps that are spread over threads from a number of entries on, whatever is usual."""
 
     def made(params: list[Tensor]) -> Optimizer:
-        kernels: Any = importlib.import_module("torch_impl.fused.cpu")
+        threads: Any = importlib.import_module("torch_impl.fused.threads")
         optimizer = make(params)
         step = optimizer.step
 
         def stepped() -> None:
-            usual, kernels.ALONE = kernels.ALONE, entries
+            usual, threads.ALONE = threads.ALONE, entries
             try:
                 step()
             finally:
-                kernels.ALONE = usual
+                threads.ALONE = usual
 
         optimizer.step = stepped  # type: ignore[assignment, method-assign]
         return optimizer

@@ -4,16 +4,10 @@ Notation: c the speed limit, η the learning rate, t the step, n entries, θ a p
 """
 
 import math
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from ..arguments import as_number
 from ..laws import LAWS
@@ -21,13 +15,8 @@ from ..limit import UNITS
 from ..schedules import following
 from . import cpu_kernels as kernels
 from . import refuse_converted
+from .threads import Run, Tensors
 from .work import Scaling, Work
-
-PIECE = 2**18
-"""Entries of a tensor that one thread takes on; a multiple of `kernels.BLOCK`."""
-
-ALONE = 2**17
-"""Entries below which starting threads takes longer than they save."""
 
 LAW_CODES = {key: code for code, key in enumerate(LAWS)}
 """Laws as the kernels number them."""
@@ -69,42 +58,6 @@ class Gravity(NamedTuple):
     relative: bool
 
 
-class Tensors:
-    """The tensors of a group that have a gradient, as the kernels see them.
-
-    Parameters
-    ----------
-    rows
-        Parameters, gradients that lie in memory as they do, state buffers and steps, as in
-        `kernels`, which have to outlive this; the last kinds of buffer may be missing.
-    """
-
-    def __init__(self, *rows: Sequence[Tensor]) -> None:
-        addresses = [[*map(Tensor.data_ptr, row)] for row in rows]
-        params, grads, first, *others, steps = addresses
-        second = others[0] if others else first
-        largest = others[1] if len(others) > 1 else second
-        self.table = np.array((params, grads, first, second, largest, steps), dtype=np.int64)
-        self.counts = [param.numel() * (1 + param.is_complex()) for param in rows[0]]
-        self.work, self.firsts = _pieces(self.counts)
-
-    @property
-    def alone(self) -> bool:
-        """Whether one thread is to do all."""
-        return torch.get_num_threads() == 1 or sum(self.counts) <= ALONE
-
-    def spread(self, task: Callable[[slice], None]) -> None:
-        """Have threads do a task on pieces, each on a run of them with its share of entries."""
-        if self.alone:
-            task(slice(None))
-            return
-        threads = torch.get_num_threads()
-        ends = np.cumsum(self.work[:, 2] - self.work[:, 1])
-        cuts = np.searchsorted(ends, ends[-1] * np.arange(1, threads) / threads)
-        edges = sorted({0, *cuts.tolist(), len(self.work)})
-        list(_pool().map(task, (slice(a, b) for a, b in pairwise(edges))))
-
-
 class AdamStep:
     """The step of a group.
 
@@ -128,42 +81,32 @@ class AdamStep:
         self.factors = np.empty(pieces, dtype=np.float32)
         kernels.begin(tensors.table, self.options, self.numbers)
 
-    def measure(self) -> None:
-        """Advance all moments; limit the entries if each is its own block."""
-        self.tensors.spread(
-            lambda k: kernels.measure(
-                self.tensors.table,
-                self.tensors.work[k],
-                self.options,
-                self.numbers,
-                self.squares[k],
-                self.thetas[k],
-            )
-        )
-
-    def finish(self) -> None:
-        """Apply the updates with the factors that are known."""
-        self.tensors.spread(
-            lambda k: kernels.finish(
-                self.tensors.table,
-                self.tensors.work[k],
-                self.options,
-                self.numbers,
-                self.factors[k],
-            )
-        )
-
     def take(self) -> None:
         """Take a step in which no block is larger than a tensor."""
-        tensors, known = self.tensors, (self.options, self.numbers)
-        sums = (self.squares, self.thetas, self.factors)
-        if tensors.alone:
-            kernels.whole(tensors.table, tensors.work, tensors.firsts, *known, *sums)
-            return
-        self.measure()
-        if not self.options.entries:
-            kernels.factors_of_tensors(tensors.work, tensors.firsts, *known, *sums)
-            self.finish()
+        if self.options.entries:
+            self.tensors.spread(self.measure)
+        else:
+            self.tensors.in_turn(self.whole, self.measure, self.settle, self.finish)
+
+    def whole(self, firsts: Run) -> None:
+        """Step tensors one after the other."""
+        known = (self.options, self.numbers, self.squares, self.thetas, self.factors)
+        kernels.whole(self.tensors.table, self.tensors.work, firsts, *known)
+
+    def measure(self, run: slice) -> None:
+        """Advance the moments of pieces; limit the entries if each is its own block."""
+        known = (self.options, self.numbers, self.squares[run], self.thetas[run])
+        kernels.measure(self.tensors.table, self.tensors.work[run], *known)
+
+    def settle(self, firsts: Run) -> None:
+        """Make the factors of tensors whose pieces are measured."""
+        known = (self.options, self.numbers, self.squares, self.thetas, self.factors)
+        kernels.factors_of_tensors(self.tensors.work, firsts, *known)
+
+    def finish(self, run: slice | Run) -> None:
+        """Apply the updates of pieces with the factors that are known."""
+        known = (self.options, self.numbers, self.factors[run])
+        kernels.finish(self.tensors.table, self.tensors.work[run], *known)
 
 
 class Kernels:
@@ -202,7 +145,7 @@ def take_adam_steps(steps: Sequence[AdamStep]) -> None:
     weighs = any(step.options.weighs for step in together)  # the block is the whole model
     for step in together:
         step.options = step.options._replace(weighs=weighs)
-        step.measure()
+        step.tensors.spread(step.measure)
     square = math.fsum(x for step in together for x in step.squares)
     theta = math.fsum(x for step in together for x in step.thetas)
     count = sum(n for step in together for n in step.tensors.counts)
@@ -210,7 +153,7 @@ def take_adam_steps(steps: Sequence[AdamStep]) -> None:
         kernels.factors_of_model(
             step.tensors.work, step.options, step.numbers, square, theta, count, step.factors
         )
-        step.finish()
+        step.tensors.spread(step.finish)
 
 
 def take_gravity_step(group: dict[str, Any], tensors: Tensors) -> None:
@@ -227,14 +170,22 @@ def take_gravity_step(group: dict[str, Any], tensors: Tensors) -> None:
     )
     numbers = np.empty((2, len(tensors.counts)))
     largest = np.empty(len(tensors.work), dtype=np.float32)
-    table, work, firsts = tensors.table, tensors.work, tensors.firsts
+    table, work = tensors.table, tensors.work
     kernels.begin_gravity(table, options, numbers)
-    if tensors.alone:
+
+    def whole(firsts: Run) -> None:
         kernels.whole_gravity(table, work, firsts, options, numbers, largest)
-        return
-    tensors.spread(lambda k: kernels.peaks(table, work[k], options, largest[k]))
-    kernels.scales_of_tensors(work, firsts, options, numbers, largest)
-    tensors.spread(lambda k: kernels.advance_gravity(table, work[k], options, numbers))
+
+    def measure(run: slice) -> None:
+        kernels.peaks(table, work[run], options, largest[run])
+
+    def settle(firsts: Run) -> None:
+        kernels.scales_of_tensors(work, firsts, options, numbers, largest)
+
+    def finish(run: Run) -> None:
+        kernels.advance_gravity(table, work[run], options, numbers)
+
+    tensors.in_turn(whole, measure, settle, finish)
 
 
 def _adam(group: dict[str, Any], *, decoupled: bool) -> Adam:
@@ -269,29 +220,3 @@ def _adam(group: dict[str, Any], *, decoupled: bool) -> Adam:
         and group["speed_unit"] != "relative"
         and (decoupled or penalty == 0),
     )
-
-
-def _pieces(counts: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return tensor, first entry and end of every piece, and each tensor's first piece.
-
-    A tensor without entries has a piece too; after the last first piece comes their number.
-    """
-    entries = np.array(counts, dtype=np.int64)
-    pieces = np.maximum(-(-entries // PIECE), 1)
-    firsts = np.append(0, np.cumsum(pieces))
-    tensors = np.repeat(np.arange(len(counts)), pieces)
-    lows = (np.arange(firsts[-1]) - firsts[tensors]) * PIECE
-    ends = np.minimum(lows + PIECE, entries[tensors])
-    return np.stack([tensors, lows, ends], axis=1), firsts
-
-
-_pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
-
-
-def _pool() -> ThreadPoolExecutor:
-    """Return threads of this process: those of its parent have not come through a fork."""
-    key = (os.getpid(), torch.get_num_threads())
-    if key not in _pools:
-        _pools.clear()
-        _pools[key] = ThreadPoolExecutor(key[1])
-    return _pools[key]

@@ -424,9 +424,8 @@ def whole(table, work, firsts, adam, numbers, squares, thetas, factors):
         a, b = firsts[i], firsts[i + 1]
         own, ends = work[a:b], firsts[i : i + 2] - a
         measure(table, own, adam, numbers, squares[a:b], thetas[a:b])
-        if not adam.entries:
-            factors_of_tensors(own, ends, adam, numbers, squares[a:b], thetas[a:b], factors[a:b])
-            finish(table, own, adam, numbers, factors[a:b])
+        factors_of_tensors(own, ends, adam, numbers, squares[a:b], thetas[a:b], factors[a:b])
+        finish(table, own, adam, numbers, factors[a:b])
 
 
 @compiled

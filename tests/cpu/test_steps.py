@@ -1,73 +1,17 @@
-"""``fused=True`` on the CPU: the same steps, whatever the threads, layouts and extremes."""
+"""``fused=True`` on the CPU: the same steps, whatever the layouts and extremes."""
 
 import copy
-import importlib.util
 import math
-import os
-import re
-import subprocess
-import sys
-import warnings
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from numba import njit
 
+from tests.cpu.common import everything, parameters, stepped
 from tests.live_bytes import LiveBytes
 from tests.steps import built, normal
 from tests.variants import MODES, VARIANTS
 from torch_impl import Gravity, RelativisticAdam, RelativisticAdamW
-from torch_impl.fused import cpu, cpu_kernels
-from torch_impl.fused.loops import AT_A_TIME, each
-
-ROOT = Path(__file__).parents[1]
-SHAPES = ((3, 4), (5,), (), (0,), (700, 1000))
-
-
-@pytest.fixture
-def threads() -> Iterator[Callable[[int], None]]:
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
-def parameters(shapes: Any = SHAPES) -> list[torch.Tensor]:
-    return [normal(s, i, torch.float32).requires_grad_() for i, s in enumerate(shapes)]
-
-
-def stepped(optimizer: Any, params: list[torch.Tensor], steps: int = 3, scale: float = 1) -> None:
-    for step in range(steps):
-        for i, param in enumerate(params):
-            param.grad = scale * normal(param.shape, 100 * step + i, torch.float32)
-        optimizer.step()
-
-
-def everything(optimizer: Any, params: list[torch.Tensor]) -> list[torch.Tensor]:
-    """Parameters and state buffers, copied."""
-    own = [v for p in params for v in optimizer.state[p].values() if isinstance(v, torch.Tensor)]
-    return [tensor.detach().clone() for tensor in (*params, *own)]
-
-
-@pytest.mark.parametrize(("case", "options"), VARIANTS)
-@pytest.mark.filterwarnings("ignore:law=")
-def test_any_number_of_threads_gives_the_same_bits(
-    case: Any, options: dict[str, Any], threads: Callable[[int], None]
-) -> None:
-    """A tensor of three pieces among small ones: on one thread, on two, and on three."""
-    results = []
-    for count in (1, 2, 3):
-        threads(count)
-        params = parameters()
-        optimizer = built(case, params, **options, fused=True)
-        stepped(optimizer, params)
-        results.append(everything(optimizer, params))
-    for other in results[1:]:
-        for one, two in zip(results[0], other, strict=True):
-            assert torch.equal(one, two)
 
 
 @pytest.mark.parametrize(("case", "options"), VARIANTS)
@@ -291,28 +235,6 @@ def test_a_fused_step_keeps_no_memory(mode: str) -> None:
     assert live.peak == 0
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="NOT CHECKED: a fork, which there is not here")
-def test_a_step_after_a_fork_has_threads_of_its_own(threads: Callable[[int], None]) -> None:
-    threads(2)
-    params = parameters([(700, 1000)])
-    optimizer = RelativisticAdam(params, fused=True)
-    stepped(optimizer, params)  # its last gradient is there for the child: torch's own threads,
-    with warnings.catch_warnings():  # which would draw another one, do not come through a fork
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads
-        child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            before = params[0].detach().numpy().copy()
-            optimizer.step()
-            moved = np.abs(params[0].detach().numpy() - before)
-            code = 0 if 0 < moved.max() < 1 else 2
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
-
-
 def test_what_torch_compiles_takes_the_other_path() -> None:
     params, twins = parameters([(4, 5)]), parameters([(4, 5)])
     optimizer, twin = RelativisticAdam(params, fused=True), RelativisticAdam(twins)
@@ -322,173 +244,3 @@ def test_what_torch_compiles_takes_the_other_path() -> None:
         context.setattr(torch.compiler, "is_compiling", lambda: True)
         assert not optimizer._is_fused()
     torch.testing.assert_close(params, twins, rtol=2e-6, atol=2e-7)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"capturable": True}, "`fused` and `capturable` cannot be `True` together"),
-        ({"telemetry": True}, "`fused` and `telemetry` cannot be `True` together"),
-        ({"foreach": True}, "`fused` and `foreach` cannot be `True` together"),
-        ({"differentiable": True}, "`fused` does not support `differentiable`"),
-        ({"placement": "gradient", "speed_limit": 1.0}, "expected placement='update'"),
-        ({"speed_limit": "auto"}, "expected speed_limit to be a number"),
-    ],
-)
-def test_options_without_a_kernel_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(RuntimeError, match=message):
-        RelativisticAdam(parameters([(3,)]), fused=True, **options)
-
-
-@pytest.mark.parametrize(
-    ("param", "message"),
-    [
-        (torch.zeros(3, dtype=torch.float64), "one is in torch.float64 on cpu"),
-        (torch.zeros(3, dtype=torch.bfloat16), "one is in torch.bfloat16 on cpu"),
-        (torch.zeros(3, device="meta"), "one is in torch.float32 on meta"),
-        (torch.zeros(4, 6)[:, ::2], r"one of shape \(4, 3\) has strides \(6, 2\)"),
-    ],
-)
-def test_parameters_without_a_kernel_are_refused(param: torch.Tensor, message: str) -> None:
-    """Also when they come later; the optimizer is as it was then."""
-    with pytest.raises(RuntimeError, match=message):
-        RelativisticAdam([param.requires_grad_()], fused=True)
-    optimizer = Gravity(parameters([(3,)]), fused=True)
-    with pytest.raises(RuntimeError, match=message):
-        optimizer.add_param_group({"params": [param]})
-    assert len(optimizer.param_groups) == 1
-    with pytest.raises(ValueError, match="fused=None in a group: expected that of the first"):
-        optimizer.add_param_group({"params": [torch.zeros(2)], "fused": None})
-
-
-@pytest.mark.parametrize("cls", [RelativisticAdamW, Gravity])
-@pytest.mark.parametrize("steps", [0, 1])
-@pytest.mark.parametrize(
-    ("convert", "message"),
-    [
-        (lambda data: data.half(), "group 1 has a parameter in torch.float16 on cpu: `fused=True`"),
-        (lambda data: data.double(), "group 1 has a parameter in torch.float64 on cpu"),
-        (lambda data: data.expand(4, 3), r"group 1 has a parameter of strides \(0, 1\)"),
-    ],
-)
-def test_parameters_that_were_converted_since_are_refused(
-    cls: Any, steps: int, convert: Any, message: str
-) -> None:
-    """A kernel would write where they do not lie; nothing is changed."""
-    first, second = params = parameters([(2, 3), (3,)])
-    optimizer = cls([{"params": [first]}, {"params": [second]}], fused=True)
-    stepped(optimizer, params, steps)
-    before = first.detach().clone()
-    second.data = convert(second.detach())
-    for param in params:
-        param.grad = torch.ones_like(param)
-    with pytest.raises(RuntimeError, match=message):
-        optimizer.step()
-    assert torch.equal(first, before)
-    assert optimizer.state[first]["step"] == steps
-
-
-def test_state_that_was_made_of_converted_parameters_is_refused() -> None:
-    params = parameters([(3,)])
-    optimizer = RelativisticAdamW(params, fused=True)
-    params[0].data = params[0].detach().double()
-    params[0].grad = torch.ones_like(params[0])
-    with pytest.raises(RuntimeError, match=r"parameter in torch\.float64"):
-        optimizer.step()
-    params[0].data = params[0].detach().float()
-    params[0].grad = torch.ones_like(params[0])
-    with pytest.raises(
-        RuntimeError, match=r"state in torch\.float64 of a parameter in torch\.float32"
-    ):
-        optimizer.step()
-
-
-def test_divided_parameters_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch_impl.fused.is_distributed", lambda _param: True)
-    with pytest.raises(RuntimeError, match="does not support DTensors"):
-        RelativisticAdam(parameters([(3,)]), fused=True)
-
-
-def test_without_numba_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
-    with pytest.raises(RuntimeError, match=r"needs Numba.*pip install 'subluminal\[cpu\]'"):
-        RelativisticAdam(parameters([(3,)]), fused=True)
-
-
-STEPS_OF_ALL = """
-import hashlib
-import torch
-from tests.test_fused import everything, parameters, stepped
-from torch_impl import Gravity, RelativisticAdamW
-
-torch.set_num_threads(1)
-digest = hashlib.sha256()
-for mode in ("per_component", "per_param", "global", None):
-    params = parameters()
-    made = RelativisticAdamW(params, relativistic_mode=mode, fused=True) if mode else Gravity(
-        params, alpha=0.0, weight_decay=0.1, fused=True
-    )
-    stepped(made, params)
-    for tensor in everything(made, params):
-        digest.update(tensor.numpy().tobytes())
-print(digest.hexdigest())
-"""
-
-
-def test_kernels_from_their_cache_give_the_bits_of_those_just_compiled(tmp_path: Path) -> None:
-    """LLVM sees other code in a process that finds some of it compiled."""
-    command = [sys.executable, "-c", STEPS_OF_ALL]
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    found = [
-        subprocess.run(
-            command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
-        ).stdout
-        for _ in ("compiled", "cached")
-    ]
-    assert list(tmp_path.rglob("*.nbc"))
-    assert found[0] == found[1]
-
-
-@njit(error_model="numpy")
-def _rooted(i: int, x: Any, a: Any) -> None:
-    x[i] = np.sqrt(x[i]) * a + x[i]
-
-
-@njit(error_model="numpy")
-def _one_at_a_time(address: int, n: int, a: Any) -> None:
-    x = cpu_kernels._view(address, 0, n)
-    for i in range(n):
-        _rooted(i, x, a)
-
-
-@njit(error_model="numpy")
-def _four_at_a_time(address: int, n: int, a: Any) -> None:
-    each(_rooted, n, (cpu_kernels._view(address, 0, n), a))  # type: ignore[call-arg]
-
-
-@pytest.mark.parametrize("n", [0, 1, 7, 32, 100, 1001])
-def test_a_loop_of_four_vectors_does_the_same_in_fewer_turns(n: int) -> None:
-    found: list[Any] = []
-    for loop in (_one_at_a_time, _four_at_a_time):
-        x = np.arange(n + 1, dtype=np.float32)
-        loop(x.ctypes.data, n, np.float32(0.7))
-        found.append(x)
-        (code,) = loop.inspect_llvm().values()
-        roots = len(re.findall(r"call <\d+ x float> @llvm\.sqrt", code))
-        assert roots == 1 if loop is _one_at_a_time else roots >= AT_A_TIME
-    assert np.array_equal(*found)
-    assert found[0][n] == n  # beyond the end
-    assert not n or found[0][n - 1] == pytest.approx(n - 1 + 0.7 * math.sqrt(n - 1))
-
-
-def test_pieces_cover_every_entry_once() -> None:
-    counts = [0, 1, cpu.PIECE, cpu.PIECE + 1, 3 * cpu.PIECE]
-    work, firsts = cpu._pieces(counts)
-    assert firsts[-1] == len(work)
-    for t, count in enumerate(counts):
-        own = work[firsts[t] : firsts[t + 1]]
-        assert set(own[:, 0]) == {t}
-        assert own[0, 1] == 0
-        assert own[-1, 2] == count
-        np.testing.assert_array_equal(own[1:, 1], own[:-1, 2])
-    assert cpu.PIECE % cpu_kernels.BLOCK == 0

@@ -1,0 +1,143 @@
+"""Tensors as the kernels of the CPU see them, and how torch's threads share their step."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+PIECE = 2**18
+"""Entries of a tensor that one thread takes on; a multiple of `cpu_kernels.BLOCK`."""
+
+ALONE = 2**20
+"""Entries below which waking a thread takes longer than it saves."""
+
+Run = NDArray[np.int64]
+"""Pieces, by their numbers, or where tensors begin among them and, last, where these end."""
+
+
+class Tensors:
+    """The tensors of a group that have a gradient, and their pieces.
+
+    Parameters
+    ----------
+    rows
+        Parameters, gradients that lie in memory as they do, state buffers and steps, as in
+        `cpu_kernels`, which have to outlive this; the last kinds of buffer may be missing.
+
+    Attributes
+    ----------
+    table
+        Addresses, as `cpu_kernels` describes them.
+    counts
+        Entries of every tensor.
+    work
+        Tensor, first entry and end of every piece.
+    firsts
+        The first piece of every tensor, and the number of pieces.
+    """
+
+    def __init__(self, *rows: Sequence[Tensor]) -> None:
+        addresses = [[*map(Tensor.data_ptr, row)] for row in rows]
+        params, grads, first, *others, steps = addresses
+        second = others[0] if others else first
+        largest = others[1] if len(others) > 1 else second
+        self.table = np.array((params, grads, first, second, largest, steps), dtype=np.int64)
+        self.counts = [param.numel() * (1 + param.is_complex()) for param in rows[0]]
+        self.work, self.firsts = pieces_of(self.counts)
+
+    def spread(self, task: Callable[[slice], None]) -> None:
+        """Have threads do a task on all pieces, each on a run of them with its share of entries."""
+        _together(task, self._runs(self.work))
+
+    def in_turn(
+        self,
+        whole: Callable[[Run], None],
+        measure: Callable[[slice], None],
+        settle: Callable[[Run], None],
+        finish: Callable[[Run], None],
+    ) -> None:
+        """Have threads step one tensor after the other, so that each is still at hand.
+
+        Only a tensor that no thread has for itself takes two passes, with all threads in each.
+
+        Parameters
+        ----------
+        whole
+            Steps tensors, told by where they begin among the pieces and where the last one ends.
+        measure
+            Does what comes before the norm of a tensor is known, for a run of pieces.
+        settle
+            Makes the norm of a tensor, told as for ``whole``, of what was measured.
+        finish
+            Does the rest, for pieces told by their numbers.
+        """
+
+        def start(run: slice) -> None:
+            inside = self.firsts[(run.start <= self.firsts) & (self.firsts <= run.stop)]
+            begun, left = (inside[0], inside[-1]) if len(inside) else (run.stop, run.stop)
+            if begun > run.start:
+                measure(slice(run.start, begun))
+            if len(inside) > 1:
+                whole(inside)
+            if left < run.stop:
+                measure(slice(left, run.stop))
+
+        runs = self._runs(self.work)
+        _together(start, runs)
+        cut = {self.work[run.start, 0] for run in runs[1:] if self.work[run.start, 1] > 0}
+        for tensor in cut:
+            settle(self.firsts[tensor : tensor + 2])
+        if cut:
+            rest = np.flatnonzero(np.isin(self.work[:, 0], list(cut)))
+            _together(lambda run: finish(rest[run]), self._runs(self.work[rest]))
+
+    def _runs(self, work: NDArray[np.int64]) -> list[slice]:
+        """Cut pieces into a run for every thread."""
+        threads = torch.get_num_threads()
+        if threads == 1 or sum(self.counts) <= ALONE:
+            return [slice(0, len(work))]
+        ends = np.cumsum(work[:, 2] - work[:, 1])
+        cuts = np.searchsorted(ends, ends[-1] * np.arange(1, threads) / threads)
+        return [slice(a, b) for a, b in pairwise(sorted({0, *cuts.tolist(), len(work)}))]
+
+
+def pieces_of(counts: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return tensor, first entry and end of every piece, and each tensor's first piece.
+
+    A tensor without entries has a piece too; after the last first piece comes their number.
+    """
+    entries = np.array(counts, dtype=np.int64)
+    pieces = np.maximum(-(-entries // PIECE), 1)
+    firsts = np.append(0, np.cumsum(pieces))
+    tensors = np.repeat(np.arange(len(counts)), pieces)
+    lows = (np.arange(firsts[-1]) - firsts[tensors]) * PIECE
+    ends = np.minimum(lows + PIECE, entries[tensors])
+    return np.stack([tensors, lows, ends], axis=1), firsts
+
+
+def _together(task: Callable[[slice], None], runs: Sequence[slice]) -> None:
+    """Do a task on every run, on the first one in this thread."""
+    others = [_pool().submit(task, run) for run in runs[1:]]
+    try:
+        task(runs[0])
+    finally:
+        wait(others)  # nothing is written any more when this ends, whatever ends it
+    for other in others:
+        other.result()
+
+
+_pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
+
+
+def _pool() -> ThreadPoolExecutor:
+    """Return threads of this process: those of its parent have not come through a fork."""
+    key = (os.getpid(), torch.get_num_threads())
+    if key not in _pools:
+        _pools.clear()
+        _pools[key] = ThreadPoolExecutor(key[1] - 1)
+    return _pools[key]
