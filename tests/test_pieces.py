@@ -12,6 +12,7 @@ from tests.live_bytes import LiveBytes
 from tests.steps import built, normal
 from tests.variants import MODES, VARIANTS
 from torch_impl import Gravity, RelativisticAdam, RelativisticAdamW, pieces
+from torch_impl.pieces import adam, cut
 
 SHAPES = ((3, 4), (5,), (), (0,), (40, 50), (64,), (129,))
 
@@ -31,8 +32,9 @@ def noted(name: str, taken: list[str]) -> Callable[..., None]:
 def small(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Pieces of 64 entries, spans of 16; what has been stepped in them."""
     taken: list[str] = []
-    for name, value in (("PIECE", 64), ("FEW", 64), ("SPAN", 16), ("LEAST", 1)):
-        monkeypatch.setattr(pieces, name, value)
+    for name, value in (("PIECE", 64), ("TOGETHER", 72), ("FEW", 64), ("LEAST", 1)):
+        monkeypatch.setattr(cut, name, value)
+    monkeypatch.setattr(adam, "SPAN", 16)
     for name in ("take_adam_steps", "take_gravity_steps"):
         monkeypatch.setattr(pieces, name, noted(name, taken))
     return taken
@@ -108,6 +110,22 @@ def test_what_is_not_finite_goes_where_it_went(mode: str, bad: float, where: int
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_several_gradients_with_infinite_squares_are_kept_apart(mode: str) -> None:
+    results = []
+    for foreach in (None, False):
+        params = parameters([(20,), (30,), (10, 40)])
+        optimizer = make(mode, params, foreach=foreach)
+        for step in range(2):
+            for i, param in enumerate(params):
+                param.grad = normal(param.shape, 10 * step + i, torch.float32)
+                param.grad[0] *= 1e38
+            optimizer.step()
+        state = [v for p in params for v in optimizer.state[p].values()]
+        results.append([tensor.detach() for tensor in (*params, *state)])
+    close(*results)
+
+
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("unit", ["norm", "rms", "relative"])
 @pytest.mark.parametrize("limit", [0.0, math.inf])
 def test_limits_at_their_ends(mode: str, unit: str, limit: float) -> None:
@@ -161,6 +179,43 @@ def test_groups_have_their_own_options_and_one_norm() -> None:
     close(*results)
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("unit", ["norm", "relative"])
+def test_tensors_that_are_stepped_together_keep_their_own_limits(mode: str, unit: str) -> None:
+    """The first has no gradient in the first steps, and a lower limit ever after."""
+    results = []
+    for foreach in (None, False):
+        params = parameters([(20,), (30,), (10, 40), (3,)])
+        options: Any = {"relativistic_mode": mode, "speed_unit": unit, "foreach": foreach}
+        optimizer = RelativisticAdamW(params, adaptive_speed=True, speed_warmup_steps=9, **options)
+        for step in range(4):
+            for i, param in enumerate(params[step < 2 :]):
+                param.grad = normal(param.shape, 10 * step + i, torch.float32)
+            optimizer.step()
+        results.append([param.detach() for param in params])
+    close(*results)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("decay", [1e-9, 0.01, 0.5, 100.0])
+@pytest.mark.parametrize("limit", [1e-9, 1e-3, 10.0])
+def test_a_decay_is_the_same_under_every_limit(mode: str, decay: float, limit: float) -> None:
+    """And so large a parameter is not lost where the decay is taken at another rate."""
+    results = []
+    for foreach in (None, False):
+        params = parameters([(20,), (30,), (10, 40)])
+        params[1].data[0] = 1e38
+        options: Any = {"relativistic_mode": mode, "foreach": foreach, "weight_decay": decay}
+        optimizer = RelativisticAdamW(params, 0.01, speed_limit=limit, **options)
+        for step in range(2):
+            for i, param in enumerate(params):
+                param.grad = normal(param.shape, 10 * step + i, torch.float32)
+            optimizer.step()
+        results.append([param.detach() for param in params])
+    close(*results)
+    assert results[0][1].isfinite().all()
+
+
 @pytest.mark.parametrize(
     ("mode", "waiting"),
     [("per_component", 0), ("per_param", 30_000), ("global", 40_000), ("gravity", 0)],
@@ -178,11 +233,11 @@ def test_memory_is_that_of_proposals_that_wait_for_their_norm(mode: str, waiting
         if step == 0:
             state = sum(v.nbytes for of in optimizer.state.values() for v in of.values())
         peaks.append(live.peak)
-    pieces_of_all = 16 * 4 * pieces.PIECE
+    pieces_of_all = 16 * 4 * cut.PIECE
     assert 4 * waiting <= peaks[0] - state <= 4 * waiting + pieces_of_all
     assert peaks[1] <= pieces_of_all
     copied = copy.deepcopy(optimizer)
-    assert not copied._room.waiting([0])[0].untyped_storage().nbytes()
+    assert not copied._room.waiting(0).untyped_storage().nbytes()
 
 
 @pytest.mark.parametrize(

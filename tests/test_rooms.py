@@ -36,6 +36,7 @@ EXTRAS = {
     "torch_impl/fused/cpu.py": {"numpy"},
     "torch_impl/fused/cpu_kernels.py": {"numba", "numpy"},
     "torch_impl/fused/loops.py": {"llvmlite", "numba"},
+    "torch_impl/fused/threads.py": {"numpy"},
     **{
         f"torch_impl/fused/cuda/{name}.py": {"numpy", "triton"}
         for name in ("adam", "blocks", "buckets", "gravity", "laws", "steps")

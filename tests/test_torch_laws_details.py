@@ -25,11 +25,20 @@ def test_entries_and_factors_are_the_references(key: str, limit: float) -> None:
     found = law.limit_entries(update, c)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-14, atol=0.0)
     assert update.tolist() == list(POINTS)
-    ratios = [0.0, 0.25, 0.75, 1.0, 1.5, 3.0, 1e200]
+    ratios = [0.0, 3.0, 0.25, 0.75, 1.0, 1.5, 1e200]
+    assert law.gains(ratios) == pytest.approx([float(twin.gain(r)) for r in ratios], rel=1e-14)
     block, own = (torch.full((), power, dtype=torch.float64) for power in (4.0, 0.5))
     scaled = torch.tensor(ratios, dtype=torch.float64) / 4
     gains = [float(twin.gain(r)) / 2 for r in ratios]
     assert law.factors(scaled, block, own).tolist() == pytest.approx(gains, rel=1e-14, abs=0)
+
+
+@pytest.mark.parametrize("key", LAWS)
+def test_a_gain_of_an_unknown_ratio_is_unknown(key: str) -> None:
+    one, unknown = LAWS[key].gains([0.0, math.nan])
+    assert one == 1
+    assert math.isnan(unknown) or not LAWS[key].limits
+    assert LAWS[key].gains([]) == []
 
 
 @pytest.mark.parametrize("key", [key for key, law in LAWS.items() if law.bounded])

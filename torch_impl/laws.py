@@ -6,7 +6,7 @@ overflows on the way: below the limit q = r, at and above it q = 1/r.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -88,6 +88,19 @@ class Law:
         inverse = torch.where(is_slow, 1, limit / torch.where(is_slow | nothing, 1, size))
         fast = self.above(limit * update.detach().sign(), inverse)
         return torch.where(is_slow, self.below(update, ratio), fast)
+
+    def gains(self, ratios: Sequence[float]) -> list[float]:
+        """Return φ(r) of ratios that are at hand as numbers."""
+        gains = [math.nan] * len(ratios)
+        for is_slow in (True, False):
+            places = [i for i, ratio in enumerate(ratios) if (ratio < 1) == is_slow]
+            if places:
+                ratio = torch.tensor([ratios[i] for i in places], dtype=torch.float64)
+                one = torch.ones_like(ratio)
+                gain = self.below(one, ratio) if is_slow else self.above(one, 1 / ratio) / ratio
+                for i, each in zip(places, gain.tolist(), strict=True):
+                    gains[i] = each
+        return gains
 
     def factors(self, scaled_ratio: Tensor, block_power: Tensor, own_power: Tensor) -> Tensor:
         """Return what scaled updates are to be multiplied with.

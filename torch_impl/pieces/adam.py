@@ -1,0 +1,273 @@
+"""RelativisticAdam(W)'s step in pieces.
+
+The proposed update is torch's own fused step from 0, and it is applied by torch's fused SGD.
+Notation: p the parameter, g its gradient, m and v the moments, u the proposed update, c the speed
+limit.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import accumulate, groupby
+from operator import itemgetter
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..arguments import as_number
+from ..batches import largest_with_square
+from ..fused import Work
+from ..laws import LAWS
+from ..limit import RELATIVE_FLOOR, round_toward_zero
+from ..schedules import following
+from .cut import Piece, Room, blocks_of, direction_of, pieces_of, size_of, tensors_of
+
+SPAN = 2**11
+"""Entries whose squares are added up in binary32."""
+
+_NARROW, _WIDE = 1e-25, 1e35
+"""Between these binary32 has lost no square that counts, and no sum."""
+
+_LOW, _HIGH, _FAST = 1e-9, 1e9, 1e10
+"""Between the first two is a limit c with (10¹⁰·c)² in binary32, where 10¹⁰·c is limited to c."""
+
+
+class Proposal(NamedTuple):
+    """Pieces whose moments are advanced.
+
+    Attributes
+    ----------
+    pieces
+        The pieces.
+    parts
+        −u of each.
+    """
+
+    pieces: list[Piece]
+    parts: list[Tensor]
+
+
+class AdamStep:
+    """The step of a group.
+
+    Parameters
+    ----------
+    work
+        Its tensors and options.
+    room
+        To compute in.
+    decoupled
+        Whether the decay is outside the limit.
+
+    Attributes
+    ----------
+    tensors
+        Its tensors, each as one piece.
+    squares, thetas
+        Σu² and, where it is weighed, Σθ² of each tensor that was measured.
+    """
+
+    def __init__(self, work: Work, room: Room, *, decoupled: bool) -> None:
+        group, self.room = work.group, room
+        self.group, self.law = group, LAWS[group["law"]]
+        self.beta1, self.beta2 = map(as_number, group["betas"])
+        self.lr, penalty = as_number(group["lr"]), as_number(group["weight_decay"])
+        self.penalty = 0.0 if decoupled else penalty
+        self.decay = self.lr * penalty if decoupled else 0.0
+        self.unit, self.mode = group["speed_unit"], group["relativistic_mode"]
+        self.limit = as_number(group["speed_limit"]) if self.law.limits else math.inf
+        if group["speed_follows_lr"]:
+            self.limit = float(following(self.limit, self.lr, group["speed_reference_lr"]))
+        self.tensors = tensors_of(work)
+        self.squares, self.thetas = ([0.0] * len(self.tensors) for _ in range(2))
+
+    @property
+    def alone(self) -> bool:
+        """Whether each entry is limited by itself, or none is."""
+        return self.mode == "per_component" or math.isinf(self.limit)
+
+    def limit_of(self, piece: Piece) -> float:
+        """Return c."""
+        warmup = self.group["speed_warmup_steps"] if self.group["adaptive_speed"] else 0
+        return self.limit * (min(1.0, float(piece.counter) / warmup) if warmup > 0 else 1.0)
+
+    def propose(self, pieces: list[Piece], opposite: Tensor) -> Proposal:
+        """Advance the moments of pieces and store −u: a step of torch's Adam from 0."""
+        sizes = [piece.size for piece in pieces]
+        starts = accumulate(sizes, initial=0)
+        parts = list(torch.split(opposite.zero_(), sizes))
+        first, second, *largest = map(list, zip(*(piece.state for piece in pieces), strict=True))
+        torch._fused_adam_(
+            parts,
+            [self._direction(piece, start) for piece, start in zip(pieces, starts, strict=False)],
+            first,
+            second,
+            largest[0] if largest else [],
+            [piece.counter for piece in pieces],
+            amsgrad=bool(largest),
+            lr=self.lr,
+            beta1=self.beta1,
+            beta2=self.beta2,
+            weight_decay=0.0,
+            eps=float(self.group["eps"]),
+            maximize=False,
+        )
+        return Proposal(pieces, parts)
+
+    def _direction(self, piece: Piece, start: int) -> Tensor:
+        """Return a direction whose finite entries have a finite square: the gradient, or a copy."""
+        direction = direction_of(piece, self.group, self.penalty, self.room, start)
+        largest = largest_with_square(direction.dtype)
+        if torch.dot(direction, direction).item() < largest**2 / 2:  # NaN is not
+            return direction
+        nothing = torch.mul(direction, 0, out=self.room.row("nothing", piece.size))
+        row = self.room.row("direction", piece.size, start)  # NaN stays, of nothing too
+        return torch.clamp(direction, -largest, largest, out=row).add_(nothing)
+
+    def measure(self, tensors: list[Piece], opposite: Tensor, *, weighed: bool) -> list[Proposal]:
+        """Propose updates of tensors and add up their Σu², and Σθ² if they are weighed."""
+        proposals, start = [], 0
+        for pieces in pieces_of(tensors, self.room.together):
+            size = size_of(pieces)
+            proposal = self.propose(pieces, opposite.narrow(0, start, size))
+            for piece, part in zip(pieces, proposal.parts, strict=True):
+                self.squares[piece.number] += _square(part)
+                self.thetas[piece.number] += _square(piece.param) if weighed else 0.0
+            proposals.append(proposal)
+            start += size
+        return proposals
+
+    def ratio(self, tensor: Piece, square: float, theta: float, count: int) -> float:
+        """Return ‖u‖/c of a tensor in a block with these sums and so many entries."""
+        limit, norm = self.limit_of(tensor), math.sqrt(square)
+        if math.isinf(limit):
+            return 0.0
+        if self.unit != "norm":
+            norm /= math.sqrt(count)
+        if self.unit == "relative":
+            limit *= max(math.sqrt(theta / count), RELATIVE_FLOOR)
+        return norm / limit if limit else math.inf
+
+    def finish(
+        self, tensors: list[Piece], proposals: list[Proposal], ratios: Sequence[float]
+    ) -> None:
+        """Apply what is proposed of tensors by their ratios."""
+        gains = self.law.gains(ratios)
+        gain_of = dict(zip((tensor.number for tensor in tensors), gains, strict=True))
+        for proposal in reversed(proposals):  # the last is still in the cache
+            for piece, part in zip(proposal.pieces, proposal.parts, strict=True):
+                if self.limit_of(piece) == 0:
+                    part.zero_()  # where it is not finite, too
+            self._apply(proposal, [gain_of[piece.number] for piece in proposal.pieces])
+
+    def limit_tensors(self, tensors: list[Piece]) -> None:
+        """Take the step of tensors that are a block each."""
+        opposite = self.room.waiting(size_of(tensors))
+        proposals = self.measure(tensors, opposite, weighed=self.unit == "relative")
+        ratios = [
+            self.ratio(x, self.squares[x.number], self.thetas[x.number], x.size) for x in tensors
+        ]
+        self.finish(tensors, proposals, ratios)
+
+    def limit_entries(self) -> None:
+        """Take the step if each entry is a block, or none is limited."""
+        for pieces in pieces_of(self.tensors, self.room.together):
+            row = self.room.row("update", size_of(pieces))
+            proposal = self.propose(pieces, row)
+            limits = [self.limit_of(piece) for piece in pieces]
+            relative = self.unit == "relative"
+            if len({*limits}) == 1 and not relative:
+                self._limit(row, limits[0])
+            else:
+                for piece, part, limit in zip(pieces, proposal.parts, limits, strict=True):
+                    self._limit(part, limit, piece.param if relative else None)
+            self._apply(proposal, [1.0] * len(pieces))
+
+    def _limit(self, opposite: Tensor, limit: float, param: Tensor | None = None) -> None:
+        """Limit every entry of −u by itself, exactly to at most c, and at most |u|.
+
+        Where a parameter is given, c is relative to its entries.
+        """
+        if limit == 0:
+            opposite.zero_()
+        elif limit < math.inf:
+            c = round_toward_zero(limit, torch.float32)
+            if self.law.key == "smooth_sqrt" and param is None and _LOW < c < _HIGH:
+                opposite.clamp_(-_FAST * c, _FAST * c)
+                root = self.room.row("root", opposite.numel())
+                ones = self.room.row("ones", opposite.numel())
+                torch.addcmul(ones, opposite, opposite, value=c**-2, out=root).sqrt_()  # ≥ 1
+                opposite.div_(root).clamp_(-c, c)
+            else:
+                limits = torch.tensor(c)
+                if param is not None:
+                    limits = param.abs().clamp_(min=RELATIVE_FLOOR).mul_(limits)
+                opposite.copy_(self.law.limit_entries(opposite, limits))
+
+    def _apply(self, proposal: Proposal, gains: list[float]) -> None:
+        """Add gain·(−u) to pieces, and the opposite of their decay: by an SGD of that rate."""
+        rows = zip(gains, proposal.pieces, proposal.parts, strict=True)
+        for gain, alike in groupby(rows, key=itemgetter(0)):
+            _, pieces, parts = map(list, zip(*alike, strict=True))
+            rate = gain
+            if not gain > 0 or not self.decay <= gain:  # at that rate there is no such decay
+                torch._foreach_mul_(parts, gain)
+                rate = 1.0
+            torch._fused_sgd_(
+                [piece.param for piece in pieces],
+                parts,
+                [],
+                weight_decay=self.decay / rate,
+                momentum=0.0,
+                lr=rate,
+                dampening=0.0,
+                nesterov=False,
+                maximize=True,
+                is_first_step=False,
+            )
+
+
+def take_adam_steps(works: Sequence[Work], room: Room, *, decoupled: bool) -> None:
+    """Take the step of every group, those whose blocks are the model with one norm."""
+    steps = [AdamStep(work, room, decoupled=decoupled) for work in works]
+    room.hold([tensor for step in steps for tensor in step.tensors])
+    apart = [step for step in steps if step.mode != "global"]
+    for step in apart:
+        if step.alone:
+            step.limit_entries()
+    blocks = [
+        (step, tensors)
+        for step in apart
+        if not step.alone
+        for tensors in blocks_of(step.tensors, room.together)
+    ]
+    for step, tensors in sorted(blocks, key=lambda block: -size_of(block[1])):
+        step.limit_tensors(tensors)  # the largest first: room for it is room for all
+    _limit_together([step for step in steps if step.mode == "global"], room)
+
+
+def _limit_together(steps: Sequence[AdamStep], room: Room) -> None:
+    """Take the step of groups that are one block."""
+    weighed = any(step.unit == "relative" for step in steps)
+    sizes = [size_of(step.tensors) for step in steps]
+    proposals = [
+        step.measure(step.tensors, part, weighed=weighed)
+        for step, part in zip(steps, torch.split(room.waiting(sum(sizes)), sizes), strict=True)
+    ]
+    square = math.fsum(x for step in steps for x in step.squares)
+    theta = math.fsum(x for step in steps for x in step.thetas)
+    for step, some in zip(steps, proposals, strict=True):
+        ratios = [step.ratio(tensor, square, theta, sum(sizes)) for tensor in step.tensors]
+        step.finish(step.tensors, some, ratios)
+
+
+def _square(x: Tensor) -> float:
+    """Return Σx²."""
+    whole = x.numel() // SPAN * SPAN
+    spans = torch.linalg.vector_norm(x[:whole].view(-1, SPAN), dim=1).to(torch.float64)
+    square = torch.dot(spans, spans).item()
+    if whole < x.numel():
+        square += torch.linalg.vector_norm(x[whole:], dtype=torch.float64).item() ** 2
+    if not _NARROW < square < _WIDE:
+        square = torch.linalg.vector_norm(x, dtype=torch.float64).item() ** 2
+    return square

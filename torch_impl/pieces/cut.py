@@ -1,0 +1,177 @@
+"""What is stepped in pieces, the pieces, and the room to compute in."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..batches import as_real
+from ..fused import Work, is_dense
+from ..schedules import is_auto
+from ..sharding import is_distributed
+
+PIECE = 2**19
+"""Entries of a tensor that are stepped together."""
+
+TOGETHER = PIECE + PIECE // 8
+"""Entries that are stepped together at most: a piece and what is small beside it."""
+
+SHARE = 8
+"""Of all entries at most one in so many is stepped together with others: that costs memory."""
+
+FEW = 2**17
+"""Entries of all tensors up to which the caches hold them as they are."""
+
+LEAST = 2**13
+"""Entries that tensors have on average, so that pieces cost less than what they save."""
+
+
+def fit(groups: Sequence[dict[str, Any]]) -> bool:
+    """Whether a step of these groups is one in pieces: float32 on the CPU, and nothing special."""
+    sizes = [param.numel() for group in groups for param in group["params"]]
+    if sum(sizes) <= FEW or sum(sizes) < LEAST * len(sizes) or torch.compiler.is_compiling():
+        return False
+    return all(map(_fits, groups))
+
+
+def _fits(group: dict[str, Any]) -> bool:
+    special = group["capturable"] or group["differentiable"] or group["foreach"] is False
+    measures = group.get("telemetry") or is_auto(group.get("speed_limit"))
+    if special or measures or group.get("placement", "update") != "update":
+        return False
+    return all(
+        param.is_cpu
+        and param.dtype in {torch.float32, torch.complex64}
+        and not is_distributed(param)
+        and is_dense(param)
+        for param in group["params"]
+    )
+
+
+class Piece(NamedTuple):
+    """Entries of a parameter, of its gradient and of its state, as they lie in memory.
+
+    Attributes
+    ----------
+    number
+        That of the tensor among those of its group.
+    param, grad, state
+        Of one dimension, as long as each other.
+    counter
+        The number of the step.
+    """
+
+    number: int
+    param: Tensor
+    grad: Tensor
+    state: list[Tensor]
+    counter: Tensor
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return self.param.numel()
+
+    def cut(self) -> list["Piece"]:
+        """Return pieces of `PIECE` entries at most."""
+        if self.size <= PIECE:
+            return [self]
+        rows = zip(
+            *(torch.split(x, PIECE) for x in (self.param, self.grad, *self.state)), strict=True
+        )
+        return [Piece(self.number, p, g, state, self.counter) for p, g, *state in rows]
+
+
+def tensors_of(work: Work) -> list[Piece]:
+    """Count a step of every tensor of a group; return each that has entries, as one piece."""
+    torch._foreach_add_(work.steps, 1)
+    rows = zip(work.params, work.grads, work.steps, *work.buffers, strict=True)
+    filled = (row for row in rows if row[0].numel())
+    return [
+        Piece(number, _flat(param), _flat(grad), [_flat(x) for x in state], step)
+        for number, (param, grad, step, *state) in enumerate(filled)
+    ]
+
+
+def pieces_of(tensors: Iterable[Piece], together: int) -> Iterator[list[Piece]]:
+    """Yield the pieces of tensors, those of so many entries at most together."""
+    several: list[Piece] = []
+    for piece in (piece for tensor in tensors for piece in tensor.cut()):
+        if several and size_of(several) + piece.size > together:
+            yield several
+            several = []
+        several.append(piece)
+    if several:
+        yield several
+
+
+def blocks_of(tensors: Iterable[Piece], together: int) -> Iterator[list[Piece]]:
+    """Yield tensors, as many together as have so many entries at least."""
+    several: list[Piece] = []
+    for tensor in tensors:
+        several.append(tensor)
+        if size_of(several) >= together:
+            yield several
+            several = []
+    if several:
+        yield several
+
+
+def size_of(pieces: Iterable[Piece]) -> int:
+    """Return the number of entries of pieces."""
+    return sum(piece.size for piece in pieces)
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    real = as_real(tensor)
+    return real.as_strided((real.numel(),), (1,))
+
+
+class Room:
+    """What pieces are computed in, and proposals that wait for their norm.
+
+    It is kept from step to step: where memory is new, its first use takes longer than a step.
+
+    Attributes
+    ----------
+    together
+        The entries that there is room for at a time.
+    """
+
+    def __init__(self) -> None:
+        self.together, self._waiting = 0, torch.empty(0)
+        self._rows: dict[str, Tensor] = {}
+
+    def hold(self, tensors: Sequence[Piece]) -> None:
+        """Have room for some tensors in pieces."""
+        largest = min(PIECE, max((tensor.size for tensor in tensors), default=0))
+        together = max(largest, min(TOGETHER, size_of(tensors) // SHARE))
+        if self.together < together:
+            self.together, self._rows = together, {}
+
+    def row(self, name: str, size: int, start: int = 0) -> Tensor:
+        """Return a part of the row of this name; at first, and if none writes, it has ones."""
+        if name not in self._rows:
+            self._rows[name] = torch.ones(self.together)
+        return self._rows[name].narrow(0, start, size)
+
+    def waiting(self, size: int) -> Tensor:
+        """Return room for so many entries that wait."""
+        if self._waiting.numel() < size:
+            self._waiting = torch.empty(size)
+        return self._waiting.narrow(0, 0, size)
+
+
+def direction_of(
+    piece: Piece, group: dict[str, Any], penalty: float, room: Room, start: int = 0
+) -> Tensor:
+    """Return what to descend along: the gradient, or of it and its penalty a copy in the room."""
+    direction = piece.grad
+    if group["maximize"]:
+        row = room.row("direction", piece.size, start)
+        direction = torch.neg(direction, out=row)
+    if penalty != 0:
+        row = room.row("direction", piece.size, start)
+        direction = torch.add(direction, piece.param, alpha=penalty, out=row)
+    return direction
