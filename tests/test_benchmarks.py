@@ -101,16 +101,19 @@ def test_every_step_has_new_gradients() -> None:
 
     class Seeing(torch.optim.SGD):
         def step(self, closure: Any = None) -> Any:
-            seen.append(self.param_groups[0]["params"][0].grad)
-            return super().step(closure)
+            param = self.param_groups[0]["params"][0]
+            seen.append((param.grad, param.grad.clone()))
+            super().step(closure)
+            param.grad.zero_()  # which may not be seen again
 
     gradients = random_gradients([5], "cpu")
     contender = stepping(lambda params: Seeing(params, lr=1.0), gradients)
-    for _ in range(2):
+    for _ in range(3):
         contender.prepare()
         contender.run()
-    assert seen[0] is not seen[1]
-    assert torch.equal(seen[1], gradients[0])
+    for (one, _), (other, found) in itertools.pairwise(seen):
+        assert one.data_ptr() != other.data_ptr()
+        assert torch.equal(found, gradients[0])
 
 
 QUICK = Table({}, {}, 0, 1)
@@ -194,9 +197,9 @@ def test_the_host_is_measured_on_as_many_tensors_of_one_entry(
 ) -> None:
     stepped: list[list[int]] = []
 
-    def noting(make: Any, gradients: Any) -> Contender:
+    def noting(make: Any, gradients: Any, places: Any = ()) -> Contender:
         stepped.append([gradient.numel() for gradient in gradients])
-        return stepping(make, gradients)
+        return stepping(make, gradients, places)
 
     monkeypatch.setattr(suite, "stepping", noting)
     found = measure_steps(STEPS["Gravity, fused"], [10, 20], "cpu", QUICK._replace(hosts=True))
@@ -204,13 +207,25 @@ def test_the_host_is_measured_on_as_many_tensors_of_one_entry(
     assert stepped == [[10, 20]] * 3 + [[1, 1]] * 2
 
 
-def test_large_models_are_measured_beside_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suite, "COPIED_BESIDE", 30)
+def test_large_models_are_measured_beside_a_copy_and_save_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of the baseline there is one, which steps twice a round."""
+    made: list[Any] = []
+
+    def noting(make: Any, gradients: Any, places: Any) -> Contender:
+        made.append(make)
+        return stepping(make, gradients, places)
+
+    monkeypatch.setattr(suite, "stepping", noting)
+    monkeypatch.setattr(suite, "UNCACHED", 30)
     monkeypatch.setattr(suite, "COPIED", {"cpu": 1000})
     found = measure_steps(STEPS["Gravity, fused"], [10, 20], "cpu", QUICK)
     assert found["floor"] == 24
     assert found["copy"] == 8 * 1000 / found["seconds"]["copy"]
+    assert len(made) == 2
     assert "copy" not in measure_steps(STEPS["Gravity, fused"], [29], "cpu", QUICK)
+    assert len(made) == 5
 
 
 def test_the_lists_of_tensors_are_as_large_as_they_are_called() -> None:

@@ -1,5 +1,6 @@
 """Steps, copies and processes as contenders, and the memory that a run takes."""
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -32,14 +33,26 @@ def random_gradients(sizes: Sequence[int], device: str) -> list[Tensor]:
     return [torch.randn(n, generator=generator, device=device) for n in sizes]
 
 
-def stepping(make: Make, gradients: Sequence[Tensor]) -> Contender:
-    """Return an optimizer's step on parameters of its own; `.grad` is replaced before each."""
+def places_of(gradients: Sequence[Tensor]) -> Sequence[Sequence[Tensor]]:
+    """Return two places for a model's gradients, in memory that has been used."""
+    return [[gradient.clone() for gradient in gradients] for _ in range(2)]
+
+
+def stepping(
+    make: Make, gradients: Sequence[Tensor], places: Sequence[Sequence[Tensor]] = ()
+) -> Contender:
+    """Return an optimizer's step on parameters of its own.
+
+    Before each `.grad` is replaced by a copy of the gradients in one of the places, by turns, which
+    contenders may share: new memory would take longer than a step.
+    """
     params = [torch.zeros_like(gradient).requires_grad_() for gradient in gradients]
     optimizer = make(params)
+    turns = itertools.cycle(places or places_of(gradients))
 
     def prepare() -> None:
-        for param, gradient in zip(params, gradients, strict=True):
-            param.grad = gradient.clone()
+        for param, gradient, place in zip(params, gradients, next(turns), strict=True):
+            param.grad = place.copy_(gradient)
 
     def run() -> None:
         optimizer.step()

@@ -47,7 +47,7 @@ EQUAL: Mapping[str, Model] = {
 """As many entries in all, in tensors of one size each."""
 
 FEW: Mapping[str, Model] = {
-    f"16 of {n // 16:,}": [n // 16] * 16 for n in (2**15, 2**16, 2**17, 2**18, 2**20)
+    f"16 of {n // 16:,}": [n // 16] * 16 for n in (2**16, 2**18, 2**20, 2**22)
 }
 """About as many entries in all as a step needs before threads are worth starting."""
 

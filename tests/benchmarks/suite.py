@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from .contenders import copying, memory_peak, random_gradients, resuming, stepping
+from .contenders import copying, memory_peak, places_of, random_gradients, resuming, stepping
 from .models import EQUAL, FEW, LARGE, LINE, MEDIUM, SMALL, Model
 from .pairs import COSTS, FUSED, PARALLEL, PEERS, SCALING, SPREAD, STEPS, Pair
 from .side_by_side import Repeat, SideBySide, judge, repeat
@@ -16,8 +16,12 @@ from .startup import Start, measure_start, starts
 COPIED = {"cpu": 2**26, "cuda": 2**28}
 """Entries of the tensor whose copy tells the bandwidth: more than any cache holds."""
 
-COPIED_BESIDE = 10_000_000
-"""Entries of a model from which on the copy takes part; it would evict a smaller one."""
+UNCACHED = 10_000_000
+"""Entries of a model that no cache holds.
+
+From there on the copy takes part, which would evict a smaller one, and the baseline again is the
+same optimizer, which of a smaller one might find more in the caches.
+"""
 
 
 class Table(NamedTuple):
@@ -64,7 +68,7 @@ def tables(device: str) -> Mapping[str, Table]:
         "parallel": Table(PARALLEL, models, 0.5, 5),
         "spread": Table(SPREAD, FEW, 0.3, 7),
         "costs": Table(COSTS, MEDIUM, 0.6, 5, peaks=True),
-        "startup": Table(starts(device), process, 1, 3),
+        "startup": Table(starts(device), process, 1, 2),
     }
 
 
@@ -120,14 +124,16 @@ def measure_steps(
 ) -> dict[str, Any]:
     """Return the ratio of a variant's step to its baseline's, and more, as `measure`."""
     gradients = random_gradients(model, device)
-    makes = {"baseline": pair.baseline, "again": pair.baseline, "variant": pair.variant}
-    contenders = {name: stepping(make, gradients) for name, make in makes.items()}
+    places, entries = places_of(gradients), sum(model)
+    makes = {"baseline": pair.baseline, "variant": pair.variant}
+    makes |= {"again": pair.baseline} if entries < UNCACHED else {}
+    contenders = {name: stepping(make, gradients, places) for name, make in makes.items()}
+    contenders.setdefault("again", contenders["baseline"])
     if table.hosts:
         ones = random_gradients([1] * len(model), device)
         contenders["host"] = stepping(pair.variant, ones)
         contenders["baseline's host"] = stepping(pair.baseline, ones)
-    entries = sum(model)
-    if pair.floor and entries >= COPIED_BESIDE:
+    if pair.floor and entries >= UNCACHED:
         contenders["copy"] = copying(COPIED[device], device)
     side = SideBySide(contenders, torch.cuda.synchronize if device == "cuda" else lambda: None)
     found = judge(side, budget=table.budget, fewest=table.fewest, timed=timed)
