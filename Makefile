@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 export PYTHONHASHSEED := 0
 
-.PHONY: paper experiments carry demo readme contract faults scores bench bench-gpu bench-compare bench-record proofs enumerate examples test test-slow coverage test-jax test-thorough fuzz mutants docs docs-browser lint format lock audit wheel release clean
+.PHONY: paper experiments carry demo readme contract faults scores bench bench-startup bench-gpu bench-compare bench-record proofs enumerate examples test test-slow coverage test-jax test-thorough fuzz mutants docs docs-browser lint format lock audit wheel release clean
 .DELETE_ON_ERROR:
 
 # The paper, build/paper/paper.pdf, from the committed results: a minute; what is up to date is skipped.
@@ -49,14 +49,20 @@ scores: $(READY)
 	$(BIN)/python -m paper.scores
 	$(BIN)/python -m paper.readme
 
-# The ratios of steps on the CPU, and their tables: ten minutes or so on a quiet machine. A run that
+# The ratios of steps on the CPU, and their tables: under ten minutes on a quiet machine. A run that
 # was interrupted is continued.
+MEASURE := $(BIN)/pytest tests/benchmarks -o python_files='bench_*.py' --benchmark-only --benchmark-quiet
 bench: $(READY)
 	rm -f build/bench/cpu.json
 	$(MAKE) build/bench/cpu.json
 
 build/bench/cpu.json: $(READY) $(shell find torch_impl tests/benchmarks -name '*.py')
-	$(BIN)/pytest tests/benchmarks -o python_files='bench_*.py' --benchmark-only --benchmark-quiet
+	$(MEASURE) -k 'not startup'
+	$(BIN)/python -m tests.benchmarks.report
+
+# Beside these, fresh processes: what importing takes, and compiling. Three to six minutes.
+bench-startup: $(READY)
+	$(MEASURE) -k startup
 	$(BIN)/python -m tests.benchmarks.report
 
 # The same on a CUDA device, after checks: PYTHON has torch and Triton; under 8 minutes.

@@ -149,12 +149,16 @@ def test_growth_is_told_by_what_was_measured() -> None:
 
 def test_the_environment_counts_what_was_judged() -> None:
     found = results(
-        entry(took=60.0), entry(rounds=30, took=120.0), entry(judged=False), {"error": "no memory"}
+        entry(took=60.0),
+        entry(rounds=30, took=120.0),
+        entry(judged=False),
+        entry(table="startup", took=300.0),
+        {"error": "no memory"},
     )
     assert bench.environment(found) == (
         "Measured on 2026-01-01 at commit abc on P, 2 cores; torch 2; torch's threads: 1. Medians "
-        "of 7 to 30 rounds; of 4 benchmarks 2 have a control within 0.95 to 1.05. All took 3 "
-        "minutes."
+        "of 7 to 30 rounds; of 5 benchmarks 3 have a control within 0.95 to 1.05. Steps took 3 "
+        "minutes, fresh processes 5."
     )
 
 

@@ -163,14 +163,17 @@ def environment(results: Mapping[str, Any]) -> str:
     measured = [entry for entry in found if "error" not in entry]
     rounds = [entry["rounds"] for entry in measured]
     judged = sum(entry["judged"] for entry in measured)
-    took = sum(entry.get("took", 0) for entry in found) / 60
+    took, processes = (
+        sum(x.get("took", 0) for x in found if (x.get("table") == "startup") == apart) / 60
+        for apart in (False, True)
+    )
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
     machine = f"{where['gpu']}; {where['processor']}" if where["gpu"] else where["processor"]
     return (
         f"Measured on {where['day']} at commit {where['commit']} on {machine}; {versions}; torch's "
         f"threads: {where['threads']}. Medians of {min(rounds, default=0)} to "
         f"{max(rounds, default=0)} rounds; of {len(found)} benchmarks {judged} have a control "
-        f"within 0.95 to 1.05. All took {took:.0f} minutes."
+        f"within 0.95 to 1.05. Steps took {took:.0f} minutes, fresh processes {processes:.0f}."
     )
 
 

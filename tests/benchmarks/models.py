@@ -38,7 +38,7 @@ SMALL: Mapping[str, Model] = {
 MEDIUM: Mapping[str, Model] = {
     "1 tensor of 4M": [4_000_000],
     "48 tensors, 7M": [590_000, 770, 2_400, 590_000, 2_400, 770] * 6 + [400, 770] * 6,
-    "500 tensors of 100": [100] * 500,
+    "200 tensors of 100": [100] * 200,
 }
 
 EQUAL: Mapping[str, Model] = {

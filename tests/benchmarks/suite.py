@@ -68,7 +68,7 @@ def tables(device: str) -> Mapping[str, Table]:
         "parallel": Table(PARALLEL, models, 0.5, 5),
         "spread": Table(SPREAD, FEW, 0.3, 7),
         "costs": Table(COSTS, MEDIUM, 0.6, 5, peaks=True),
-        "startup": Table(starts(device), process, 1, 2),
+        "startup": Table(starts(device), process, 1, 3),
     }
 
 
