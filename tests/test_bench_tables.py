@@ -79,6 +79,12 @@ def test_the_hosts_share_is_that_of_tensors_of_one_entry() -> None:
         entry(table="sizes", seconds=seconds, row="d", judged=False),
         entry(),
     )
+    first = entry(table="sizes", seconds=seconds, column="first", judged=False)
+    assert bench.hosts(results(first, *found["entries"]))[:3] == [
+        ("a step with", "first", "m"),
+        ("AdamW, fused", "–", "15%"),
+        ("a", "not judged", "25%"),
+    ]
     assert bench.hosts(found) == [
         ("a step with", "m"),
         ("AdamW, fused", "15%"),  # the median of 0.2/2 and 0.2/1

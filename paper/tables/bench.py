@@ -137,7 +137,10 @@ def _shares(
         for entry in found
     ]
     return _grid(
-        shares, head, lambda entry: f"{entry['share']:.0%}" if entry["judged"] else "not judged"
+        shares,
+        head,
+        lambda entry: f"{entry['share']:.0%}" if entry["judged"] else "not judged",
+        columns_of(found),
     )
 
 
@@ -235,9 +238,19 @@ def text(results: Mapping[str, Any], name: str) -> str:
     return made if isinstance(made, str) else markdown(made)
 
 
-def _grid(found: Sequence[Entry], head: Sequence[str], cell: Callable[[Entry], str]) -> Rows:
-    """Return a row per (row, over) and a column per model."""
-    columns = list(dict.fromkeys(entry["column"] for entry in found))
+def columns_of(found: Sequence[Entry]) -> list[str]:
+    """Return the models of entries, in their order."""
+    return list(dict.fromkeys(entry["column"] for entry in found))
+
+
+def _grid(
+    found: Sequence[Entry],
+    head: Sequence[str],
+    cell: Callable[[Entry], str],
+    columns: Sequence[str] = (),
+) -> Rows:
+    """Return a row per (row, over) and a column per model, unless told in the order of entries."""
+    columns = columns or columns_of(found)
     cells: dict[tuple[str, ...], dict[str, str]] = {}
     for entry in found:
         key = (entry["row"], str(entry["over"])) if entry["over"] else (entry["row"],)
