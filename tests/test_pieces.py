@@ -146,6 +146,76 @@ def test_limits_at_their_ends(mode: str, unit: str, limit: float) -> None:
     close(*results)
 
 
+@pytest.mark.parametrize("mode", ["per_param", "global"])
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_limit_of_0_spreads_no_parameter_that_is_not_finite(mode: str, bad: float) -> None:
+    """Relative to such parameters it would be NaN, and another group may have another limit."""
+    results = []
+    for foreach in (None, False):
+        params = parameters([(20,), (30,), (10, 40)])
+        params[0].data[0] = bad
+        groups: Any = [{"params": params[:2]}, {"params": params[2:], "speed_unit": "norm"}]
+        options: Any = {"relativistic_mode": mode, "speed_unit": "relative", "foreach": foreach}
+        optimizer = RelativisticAdamW(groups, **options)
+        for group in optimizer.param_groups:
+            group["speed_limit"] = 0.0
+        for i, param in enumerate(params):
+            param.grad = normal(param.shape, i, torch.float32)
+        optimizer.step()
+        results.append([param.detach() for param in params])
+    close(*results)
+    assert all(param.isfinite().all() for param in results[0][1:])
+
+
+@pytest.mark.parametrize("mode", [*MODES, "gravity"])
+def test_autograd_is_told_that_parameters_have_changed(mode: str) -> None:
+    """So that no backward pass takes them for what they were."""
+    params = parameters([(20,), (300,)])
+    optimizer = make(mode, params)
+    values: list[Any] = [(param * param).sum() for param in params]
+    for param in params:
+        param.grad = torch.ones_like(param)
+    optimizer.step()
+    for value in values:
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            value.backward()
+
+
+@pytest.mark.parametrize("mode", [*MODES, "gravity"])
+def test_steps_may_be_taken_while_autograd_records(mode: str) -> None:
+    """As where a group alone is not differentiable."""
+    params = parameters([(20,), (300,)])
+    optimizer = make(mode, params, weight_decay=0.1)
+    optimizer.defaults["differentiable"] = True
+    for param in params:
+        param.grad = torch.ones_like(param)
+    before = [param.detach().clone() for param in params]
+    optimizer.step()
+    for one, other in zip(before, params, strict=True):
+        assert not torch.equal(one, other.detach())
+        assert other.is_leaf
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_room_for_several_grows_with_what_there_is(mode: str) -> None:
+    """16 tensors of 30 entries are stepped 60 at a time, with a later group of 40 together 70."""
+    results, together = [], []
+    for foreach in (None, False):
+        params = parameters([(30,)] * 16)
+        optimizer = make(mode, params, foreach=foreach)
+        for step in range(2):
+            if step:
+                params += parameters([(2, 20)] * 2)
+                optimizer.add_param_group({"params": params[16:]})
+            for i, param in enumerate(params):
+                param.grad = normal(param.shape, 10 * step + i, torch.float32)
+            optimizer.step()
+            together.append(optimizer._room.together)
+        results.append([param.detach() for param in params])
+    close(*results)
+    assert together == [60, 70, 0, 0]
+
+
 def test_norms_that_binary32_cannot_square_are_measured() -> None:
     """û = m/ε of 10⁻²³; limited to 10⁻²⁵ it is along the gradient."""
     param = torch.zeros(40, 50, requires_grad=True)

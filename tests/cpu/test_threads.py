@@ -21,7 +21,7 @@ from tests.variants import VARIANTS
 from torch_impl import RelativisticAdam
 from torch_impl.fused import threads as sharing
 from torch_impl.fused.cpu_kernels import BLOCK
-from torch_impl.fused.threads import ALONE, PIECE, Tensors, pieces_of
+from torch_impl.fused.threads import ALONE, PIECE, Tensors, cut_into_pieces
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_step_after_a_fork_has_threads_of_its_own(threads: Callable[[int], Non
 
 def test_pieces_cover_every_entry_once() -> None:
     counts = [0, 1, PIECE, PIECE + 1, 3 * PIECE]
-    work, firsts = pieces_of(counts)
+    work, firsts = cut_into_pieces(counts)
     assert firsts[-1] == len(work)
     for t, count in enumerate(counts):
         own = work[firsts[t] : firsts[t + 1]]
@@ -160,7 +160,16 @@ def test_threads_have_like_shares(threads: Callable[[int], None]) -> None:
         shares = notes.by
         assert threading.get_ident() in shares
         assert len(shares) == 2
-        assert max(shares.values()) - min(shares.values()) <= 2 * PIECE
+        assert max(shares.values()) - min(shares.values()) <= PIECE * (len({*counts}) > 1)
+
+
+@pytest.mark.usefixtures("shared")
+def test_a_thread_has_a_piece_where_there_are_as_many(threads: Callable[[int], None]) -> None:
+    threads(4)
+    runs: list[slice] = []
+    params = [torch.zeros(4 * PIECE)]
+    Tensors(params, params, params, params, params).spread(runs.append)
+    assert sorted(run.start for run in runs) == [0, 1, 2, 3]
 
 
 def test_few_entries_are_left_to_this_thread(threads: Callable[[int], None]) -> None:
@@ -188,3 +197,28 @@ def test_no_thread_writes_any_more_when_one_has_failed() -> None:
             with pytest.raises(KeyError, match="planned"):
                 sharing._together(task, runs)
         assert ended == [slice(1, 2)]
+
+
+@pytest.mark.parametrize("name", ["wait", "_pool"])
+def test_nor_when_this_one_is_interrupted_or_another_does_not_start(name: str) -> None:
+    """While it waits for the others, or while it starts them."""
+    ended: list[slice] = []
+
+    def task(run: slice) -> None:
+        time.sleep(0.02 * run.start)
+        ended.append(run)
+
+    original, calls = getattr(sharing, name), [0]
+
+    def failing(*some: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == {"wait": 1, "_pool": 2}[name]:
+            raise KeyboardInterrupt
+        return original(*some)
+
+    with pytest.MonkeyPatch.context() as context:
+        context.setattr(torch, "get_num_threads", lambda: 2)
+        context.setattr(sharing, name, failing)
+        with pytest.raises(KeyboardInterrupt):
+            sharing._together(task, [slice(k, k + 1) for k in range(3)])
+    assert slice(1, 2) in ended

@@ -15,7 +15,7 @@ from ..limit import UNITS
 from ..schedules import following
 from . import cpu_kernels as kernels
 from . import refuse_converted
-from .threads import Run, Tensors
+from .threads import Numbers, Tensors
 from .work import Scaling, Work
 
 LAW_CODES = {key: code for code, key in enumerate(LAWS)}
@@ -88,7 +88,7 @@ class AdamStep:
         else:
             self.tensors.in_turn(self.whole, self.measure, self.settle, self.finish)
 
-    def whole(self, firsts: Run) -> None:
+    def whole(self, firsts: Numbers) -> None:
         """Step tensors one after the other."""
         known = (self.options, self.numbers, self.squares, self.thetas, self.factors)
         kernels.whole(self.tensors.table, self.tensors.work, firsts, *known)
@@ -98,12 +98,12 @@ class AdamStep:
         known = (self.options, self.numbers, self.squares[run], self.thetas[run])
         kernels.measure(self.tensors.table, self.tensors.work[run], *known)
 
-    def settle(self, firsts: Run) -> None:
+    def settle(self, firsts: Numbers) -> None:
         """Make the factors of tensors whose pieces are measured."""
         known = (self.options, self.numbers, self.squares, self.thetas, self.factors)
         kernels.factors_of_tensors(self.tensors.work, firsts, *known)
 
-    def finish(self, run: slice | Run) -> None:
+    def finish(self, run: slice | Numbers) -> None:
         """Apply the updates of pieces with the factors that are known."""
         known = (self.options, self.numbers, self.factors[run])
         kernels.finish(self.tensors.table, self.tensors.work[run], *known)
@@ -173,16 +173,16 @@ def take_gravity_step(group: dict[str, Any], tensors: Tensors) -> None:
     table, work = tensors.table, tensors.work
     kernels.begin_gravity(table, options, numbers)
 
-    def whole(firsts: Run) -> None:
+    def whole(firsts: Numbers) -> None:
         kernels.whole_gravity(table, work, firsts, options, numbers, largest)
 
     def measure(run: slice) -> None:
         kernels.peaks(table, work[run], options, largest[run])
 
-    def settle(firsts: Run) -> None:
+    def settle(firsts: Numbers) -> None:
         kernels.scales_of_tensors(work, firsts, options, numbers, largest)
 
-    def finish(run: Run) -> None:
+    def finish(run: Numbers) -> None:
         kernels.advance_gravity(table, work[run], options, numbers)
 
     tensors.in_turn(whole, measure, settle, finish)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import pairwise
 
 import numpy as np
@@ -16,8 +16,8 @@ PIECE = 2**18
 ALONE = 2**20
 """Entries below which waking a thread takes longer than it saves."""
 
-Run = NDArray[np.int64]
-"""Pieces, by their numbers, or where tensors begin among them and, last, where these end."""
+Numbers = NDArray[np.int64]
+"""Pieces, by their numbers: some, or the first one of every tensor and, last, where these end."""
 
 
 class Tensors:
@@ -48,7 +48,7 @@ class Tensors:
         largest = others[1] if len(others) > 1 else second
         self.table = np.array((params, grads, first, second, largest, steps), dtype=np.int64)
         self.counts = [param.numel() * (1 + param.is_complex()) for param in rows[0]]
-        self.work, self.firsts = pieces_of(self.counts)
+        self.work, self.firsts = cut_into_pieces(self.counts)
 
     def spread(self, task: Callable[[slice], None]) -> None:
         """Have threads do a task on all pieces, each on a run of them with its share of entries."""
@@ -56,10 +56,10 @@ class Tensors:
 
     def in_turn(
         self,
-        whole: Callable[[Run], None],
+        whole: Callable[[Numbers], None],
         measure: Callable[[slice], None],
-        settle: Callable[[Run], None],
-        finish: Callable[[Run], None],
+        settle: Callable[[Numbers], None],
+        finish: Callable[[Numbers], None],
     ) -> None:
         """Have threads step one tensor after the other, so that each is still at hand.
 
@@ -101,12 +101,14 @@ class Tensors:
         threads = torch.get_num_threads()
         if threads == 1 or sum(self.counts) <= ALONE:
             return [slice(0, len(work))]
-        ends = np.cumsum(work[:, 2] - work[:, 1])
-        cuts = np.searchsorted(ends, ends[-1] * np.arange(1, threads) / threads)
+        begins = np.append(0, np.cumsum(work[:, 2] - work[:, 1]))
+        shares = begins[-1] * np.arange(1, threads) / threads
+        after = np.searchsorted(begins, shares)
+        cuts = after - (shares - begins[after - 1] < begins[after] - shares)  # the nearest ones
         return [slice(a, b) for a, b in pairwise(sorted({0, *cuts.tolist(), len(work)}))]
 
 
-def pieces_of(counts: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def cut_into_pieces(counts: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return tensor, first entry and end of every piece, and each tensor's first piece.
 
     A tensor without entries has a piece too; after the last first piece comes their number.
@@ -122,11 +124,16 @@ def pieces_of(counts: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int6
 
 def _together(task: Callable[[slice], None], runs: Sequence[slice]) -> None:
     """Do a task on every run, on the first one in this thread."""
-    others = [_pool().submit(task, run) for run in runs[1:]]
+    others: list[Future[None]] = []
     try:
+        others.extend(_pool().submit(task, run) for run in runs[1:])
         task(runs[0])
-    finally:
-        wait(others)  # nothing is written any more when this ends, whatever ends it
+    finally:  # when this ends nothing is written any more: addresses do not keep tensors alive
+        try:
+            wait(others)
+        except BaseException:  # an interrupt
+            wait(others)
+            raise
     for other in others:
         other.result()
 

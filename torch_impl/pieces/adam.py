@@ -140,13 +140,15 @@ class AdamStep:
     def ratio(self, tensor: Piece, square: float, theta: float, count: int) -> float:
         """Return ‖u‖/c of a tensor in a block with these sums and so many entries."""
         limit, norm = self.limit_of(tensor), math.sqrt(square)
+        if limit == 0:
+            return math.inf
         if math.isinf(limit):
             return 0.0
         if self.unit != "norm":
             norm /= math.sqrt(count)
         if self.unit == "relative":
             limit *= max(math.sqrt(theta / count), RELATIVE_FLOOR)
-        return norm / limit if limit else math.inf
+        return norm / limit
 
     def finish(
         self, tensors: list[Piece], proposals: list[Proposal], ratios: Sequence[float]
@@ -210,7 +212,8 @@ class AdamStep:
         for gain, alike in groupby(rows, key=itemgetter(0)):
             _, pieces, parts = map(list, zip(*alike, strict=True))
             rate = gain
-            if not gain > 0 or not self.decay <= gain:  # at that rate there is no such decay
+            # A gain of 0 or NaN has no such decay; one below the decay has one that may overflow.
+            if not gain > 0 or not self.decay <= gain:
                 torch._foreach_mul_(parts, gain)
                 rate = 1.0
             torch._fused_sgd_(
@@ -225,12 +228,14 @@ class AdamStep:
                 maximize=True,
                 is_first_step=False,
             )
+            for piece in pieces:  # torch's fused steps do not tell autograd
+                torch.autograd.graph.increment_version(piece.param)
 
 
 def take_adam_steps(works: Sequence[Work], room: Room, *, decoupled: bool) -> None:
     """Take the step of every group, those whose blocks are the model with one norm."""
     steps = [AdamStep(work, room, decoupled=decoupled) for work in works]
-    room.hold([tensor for step in steps for tensor in step.tensors])
+    room.hold([tensor for step in steps for tensor in step.tensors], several=True)
     apart = [step for step in steps if step.mode != "global"]
     for step in apart:
         if step.alone:

@@ -55,7 +55,7 @@ class Piece(NamedTuple):
     Attributes
     ----------
     number
-        That of the tensor among those of its group.
+        The place of the tensor among those of its group that have a gradient, and entries.
     param, grad, state
         Of one dimension, as long as each other.
     counter
@@ -107,7 +107,7 @@ def pieces_of(tensors: Iterable[Piece], together: int) -> Iterator[list[Piece]]:
 
 
 def blocks_of(tensors: Iterable[Piece], together: int) -> Iterator[list[Piece]]:
-    """Yield tensors, as many together as have so many entries at least."""
+    """Yield tensors, as many together as have so many entries, or are left."""
     several: list[Piece] = []
     for tensor in tensors:
         several.append(tensor)
@@ -124,7 +124,7 @@ def size_of(pieces: Iterable[Piece]) -> int:
 
 
 def _flat(tensor: Tensor) -> Tensor:
-    real = as_real(tensor)
+    real = as_real(tensor.detach())
     return real.as_strided((real.numel(),), (1,))
 
 
@@ -143,10 +143,11 @@ class Room:
         self.together, self._waiting = 0, torch.empty(0)
         self._rows: dict[str, Tensor] = {}
 
-    def hold(self, tensors: Sequence[Piece]) -> None:
-        """Have room for some tensors in pieces."""
-        largest = min(PIECE, max((tensor.size for tensor in tensors), default=0))
-        together = max(largest, min(TOGETHER, size_of(tensors) // SHARE))
+    def hold(self, tensors: Sequence[Piece], *, several: bool) -> None:
+        """Have room for some tensors in pieces, one at a time or several together."""
+        together = min(PIECE, max((tensor.size for tensor in tensors), default=0))
+        if several:
+            together = max(together, min(TOGETHER, size_of(tensors) // SHARE))
         if self.together < together:
             self.together, self._rows = together, {}
 
@@ -159,6 +160,7 @@ class Room:
     def waiting(self, size: int) -> Tensor:
         """Return room for so many entries that wait."""
         if self._waiting.numel() < size:
+            self._waiting = torch.empty(0)  # not both at a time
             self._waiting = torch.empty(size)
         return self._waiting.narrow(0, 0, size)
 

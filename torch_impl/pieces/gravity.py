@@ -13,7 +13,7 @@ from .cut import Piece, Room, direction_of, tensors_of
 def take_gravity_steps(works: Sequence[Work], room: Room) -> None:
     """Take the step of every group."""
     groups = [(work.group, tensors_of(work)) for work in works]
-    room.hold([tensor for _, tensors in groups for tensor in tensors])
+    room.hold([tensor for _, tensors in groups for tensor in tensors], several=False)
     for group, tensors in groups:
         for tensor in tensors:
             _take_step(tensor, group, room)
