@@ -182,6 +182,19 @@ def test_autograd_is_told_that_parameters_have_changed(mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", [*MODES, "gravity"])
+def test_a_step_of_nothing_is_counted(mode: str, small: list[str]) -> None:
+    """Only what has no entries has a gradient."""
+    params = parameters([(100,), (0,)])
+    optimizer = make(mode, params)
+    params[1].grad = torch.zeros(0)
+    before = params[0].detach().clone()
+    optimizer.step()
+    assert len(small) == 1
+    assert torch.equal(params[0].detach(), before)
+    assert [float(state["step"]) for state in optimizer.state.values()] == [1]
+
+
+@pytest.mark.parametrize("mode", [*MODES, "gravity"])
 def test_steps_may_be_taken_while_autograd_records(mode: str) -> None:
     """As where a group alone is not differentiable."""
     params = parameters([(20,), (300,)])
