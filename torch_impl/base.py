@@ -3,6 +3,7 @@
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any, ClassVar, overload
 
 import torch
@@ -12,7 +13,17 @@ from torch.optim.optimizer import Optimizer, ParamsT, StateDict, _use_grad_for_d
 from .arguments import as_number
 from .batches import Batch, batches, refuse_sparse_gradients, working_dtype
 from .forms import as_dict, check_form
-from .fused import Kernels, Scaling, Work, alike, kernels_for, lie_alike, refuse_without_kernels
+from .fused import (
+    Kernels,
+    Scaling,
+    Work,
+    alike,
+    are_plain,
+    kernels_for,
+    lie_alike,
+    refuse_other_shapes,
+    refuse_without_kernels,
+)
 from .nonfinite import (
     Guard,
     Skips,
@@ -206,10 +217,14 @@ class FirstOrderOptimizer(Optimizer, ABC):
             buffers: dict[str, list[Tensor]] = {key: [] for key in self._buffer_keys(group)}
             params, grads, steps = self._init_lists(group, buffers)
             if params:
-                for key, values in buffers.items():
-                    self._lay_out(params, key, values)
-                rows = (params, alike(grads, params), list(buffers.values()), steps)
-                works.append(Work(number, group, *rows))
+                rows = list(buffers.values())
+                plain = are_plain(params, grads, rows)
+                if not plain:
+                    refuse_other_shapes(number, params, grads, buffers)
+                    for key, values in buffers.items():
+                        self._lay_out(params, key, values)
+                    grads = alike(grads, params)
+                works.append(Work(number, group, params, grads, rows, steps, plain))
         return works
 
     def _lay_out(self, params: list[Tensor], key: str, values: list[Tensor]) -> None:
@@ -243,23 +258,47 @@ class FirstOrderOptimizer(Optimizer, ABC):
 
         torch.compile knows this method by its name and runs it instead of tracing it.
         """
-        kinds = list(zip(self._buffer_keys(group), buffers, strict=True))
-        counts_there = lives_on_device(group)
         for param in group["params"]:
-            if param.grad is None:
-                continue
-            state = self.state[param]
+            grad = param.grad
+            if grad is not None:
+                params.append(param)
+                grads.append(grad)
+        keys = self._buffer_keys(group)
+        states = list(map(self.state.__getitem__, params))  # a defaultdict's
+        read = itemgetter("step", *keys)
+        try:
+            found = list(map(read, states))
+        except KeyError:
+            self._complete(params, states, group, keys)
+            found = list(map(read, states))
+        for values, column in zip((steps, *buffers), zip(*found, strict=True), strict=False):
+            values.extend(column)
+        if lives_on_device(group):
+            self._follow(params, steps)
+
+    def _complete(
+        self,
+        params: list[Tensor],
+        states: list[dict[str, Any]],
+        group: dict[str, Any],
+        keys: Sequence[str],
+    ) -> None:
+        """Make what state there is not."""
+        for param, state in zip(params, states, strict=True):
             if "step" not in state:
                 state["step"] = step_tensor(param, group)
-            elif counts_there and state["step"].device != param.device:
-                state["step"] = state["step"].to(param.device)
-            params.append(param)
-            grads.append(param.grad)
-            steps.append(state["step"])
-            for key, values in kinds:
+            for key in keys:
                 if key not in state:
                     state[key] = self._new_buffer(param, group, key)
-                values.append(state[key])
+
+    def _follow(self, params: list[Tensor], steps: list[Tensor]) -> None:
+        """Have steps in binary32 on the device of their parameters, which may have been moved."""
+        kind = torch.float32
+        if all(x.is_cpu for x in params) and all(x.is_cpu and x.dtype is kind for x in steps):
+            return
+        for i, (param, step) in enumerate(zip(params, steps, strict=True)):
+            if step.device != param.device or step.dtype is not kind:
+                steps[i] = self.state[param]["step"] = step.to(param.device, kind)
 
     @abstractmethod
     def _check_parameters(self, group: dict[str, Any]) -> None:

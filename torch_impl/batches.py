@@ -192,10 +192,11 @@ def refuse_sparse_gradients(optimizer: torch.optim.Optimizer) -> None:
     """Raise RuntimeError if a gradient is sparse, before a step changes anything."""
     for group in optimizer.param_groups:
         for param in group["params"]:
-            if param.grad is not None and param.grad.layout is not torch.strided:
+            grad = param.grad
+            if grad is not None and grad.layout is not torch.strided:
                 raise RuntimeError(
                     f"{type(optimizer).__name__} does not support sparse gradients: one of shape "
-                    f"{tuple(param.grad.shape)} has layout {param.grad.layout}; use a dense one"
+                    f"{tuple(grad.shape)} has layout {grad.layout}; use a dense one"
                 )
 
 

@@ -6,7 +6,8 @@ import torch
 
 from tests.steps import normal
 
-SHAPES = ((3, 4), (5,), (), (0,), (700, 1000))
+SHAPES = ((3, 4), (5,), (), (0,), (200, 200), (700, 1000))
+"""Of several pieces the last, and of several blocks the one before."""
 
 
 def parameters(shapes: Any = SHAPES) -> list[torch.Tensor]:

@@ -68,15 +68,15 @@ def _four_at_a_time(address: int, n: int, a: Any) -> None:
 
 
 @pytest.mark.parametrize("n", [0, 1, 7, 32, 100, 1001])
-def test_a_loop_of_four_vectors_does_the_same_in_fewer_turns(n: int) -> None:
+def test_a_loop_takes_four_vectors_at_a_time_and_does_the_same(n: int) -> None:
+    """Of vectors of 16 entries LLVM may take four anyway."""
     found: list[Any] = []
     for loop in (_one_at_a_time, _four_at_a_time):
         x = np.arange(n + 1, dtype=np.float32)
         loop(x.ctypes.data, n, np.float32(0.7))
         found.append(x)
-        (code,) = loop.inspect_llvm().values()
-        roots = len(re.findall(r"call <\d+ x float> @llvm\.sqrt", code))
-        assert roots == 1 if loop is _one_at_a_time else roots >= AT_A_TIME
+    (code,) = _four_at_a_time.inspect_llvm().values()
+    assert len(re.findall(r"call <\d+ x float> @llvm\.sqrt", code)) >= AT_A_TIME
     assert np.array_equal(*found)
     assert found[0][n] == n  # beyond the end
     assert not n or found[0][n - 1] == pytest.approx(n - 1 + 0.7 * math.sqrt(n - 1))

@@ -54,7 +54,7 @@ def test_parameters_without_a_kernel_are_refused(param: torch.Tensor, message: s
     [
         (lambda data: data.half(), "group 1 has a parameter in torch.float16 on cpu: `fused=True`"),
         (lambda data: data.double(), "group 1 has a parameter in torch.float64 on cpu"),
-        (lambda data: data.expand(4, 3), r"group 1 has a parameter of strides \(0, 1\)"),
+        (lambda data: data.new_zeros(3, 2)[:, 0], r"group 1 has a parameter of strides \(2,\)"),
     ],
 )
 def test_parameters_that_were_converted_since_are_refused(
@@ -72,6 +72,28 @@ def test_parameters_that_were_converted_since_are_refused(
         optimizer.step()
     assert torch.equal(first, before)
     assert optimizer.state[first]["step"] == steps
+
+
+@pytest.mark.parametrize("fused", [True, None])
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize(("cls", "key"), [(RelativisticAdamW, "exp_avg"), (Gravity, "v")])
+def test_parameters_that_were_given_another_shape_since_are_refused(
+    cls: Any, key: str, own: bool, fused: bool | None
+) -> None:
+    """A kernel, and a step in pieces, would write beyond their state; nothing is changed."""
+    first, second = params = parameters([(2, 3), (400, 500)])
+    optimizer = cls([{"params": [first]}, {"params": [second]}], fused=fused)
+    stepped(optimizer, params, 1)
+    before = first.detach().clone()
+    second.data = second.detach().new_zeros(1000, 500)
+    first.grad = torch.ones_like(first)
+    if own:
+        second.grad = torch.ones_like(second)
+    found = f"state '{key}'" if own else "a gradient"
+    with pytest.raises(RuntimeError, match=rf"group 1 has {found} of shape \(400, 500\) for a"):
+        optimizer.step()
+    assert torch.equal(first, before)
+    assert optimizer.state[first]["step"] == 1
 
 
 def test_state_that_was_made_of_converted_parameters_is_refused() -> None:

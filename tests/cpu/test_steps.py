@@ -14,6 +14,7 @@ from tests.live_bytes import LiveBytes
 from tests.steps import built, normal
 from tests.variants import MODES, VARIANTS
 from torch_impl import Gravity, RelativisticAdam, RelativisticAdamW
+from torch_impl.fused.cpu_kernels import BLOCK
 
 
 @pytest.mark.parametrize(("case", "options"), VARIANTS)
@@ -156,6 +157,60 @@ def test_groups_have_their_own_options_and_one_norm() -> None:
         torch.testing.assert_close(one, other, rtol=2e-6, atol=2e-7)
 
 
+@pytest.mark.parametrize("unit", ["norm", "relative"])
+@pytest.mark.parametrize("scale", [1e-20, 1.0, 1e25])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"amsgrad": True, "weight_decay": 0.3},
+        {"law": "hard_clip", "maximize": True},
+        {"law": "newtonian"},
+        {"speed_limit": 0.0, "weight_decay": 0.1},
+    ],
+)
+@pytest.mark.parametrize("cls", [RelativisticAdam, RelativisticAdamW])
+def test_a_tensor_whose_proposals_are_kept_is_stepped_like_one_that_is_the_model(
+    cls: Any, options: dict[str, Any], scale: float, unit: str
+) -> None:
+    """As this it takes two passes, with its proposals made twice; it ends within a block."""
+    ends = []
+    for mode in ("per_param", "global"):
+        params = parameters([(3 * BLOCK + 5,)])
+        optimizer = cls(params, eps=1e-30, relativistic_mode=mode, speed_unit=unit, fused=True)
+        optimizer.param_groups[0].update(options)
+        stepped(optimizer, params, 3, scale)
+        ends.append(params[0].detach())
+    before = normal((3 * BLOCK + 5,), 0, torch.float32)
+    assert not torch.equal(ends[0], before) or options.get("speed_limit") == 0.0
+    torch.testing.assert_close(*ends, rtol=2e-6, atol=1e-7)
+
+
+def test_a_gradient_that_is_lazily_negated_is_read_as_what_it_is() -> None:
+    (param,) = params = parameters([(4, 5)])
+    optimizer = RelativisticAdam(params, fused=True)
+    param.grad = torch._neg_view(torch.ones(4, 5))
+    before = param.detach().clone()
+    optimizer.step()
+    assert (param > before).all()
+
+
+def test_a_step_that_was_counted_in_another_dtype_is_counted_on() -> None:
+    """A kernel counts in binary32."""
+    ends = []
+    for dtype in (torch.float32, torch.int64):
+        params = parameters([(4, 5), (3,)])
+        optimizer = RelativisticAdam(params, fused=True)
+        stepped(optimizer, params, 2)
+        state = optimizer.state[params[1]]
+        state["step"] = state["step"].to(dtype)
+        stepped(optimizer, params, 1, 0.5)
+        assert state["step"] == 3
+        ends.append([param.detach() for param in params])
+    for one, other in zip(*ends, strict=True):
+        assert torch.equal(one, other)
+
+
 def test_schedules_move_the_rate_and_the_limit() -> None:
     def end(fused: bool | None) -> torch.Tensor:
         params = parameters([(30, 40)])
@@ -225,7 +280,7 @@ def test_gradients_that_are_replaced_freed_or_missing() -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_fused_step_keeps_no_memory(mode: str) -> None:
-    """Of tensors none; of the table a few numbers per tensor and piece, which are NumPy's."""
+    """Of tensors none; NumPy's and Numba's are a few numbers per tensor and piece, and a piece."""
     params = [torch.zeros(1000, 1000, requires_grad=True) for _ in range(2)]
     optimizer = RelativisticAdamW(params, relativistic_mode=mode, fused=True)
     stepped(optimizer, params, 1)

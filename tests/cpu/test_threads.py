@@ -82,7 +82,7 @@ def test_a_step_after_a_fork_has_threads_of_its_own(threads: Callable[[int], Non
 
 def test_pieces_cover_every_entry_once() -> None:
     counts = [0, 1, PIECE, PIECE + 1, 3 * PIECE]
-    work, firsts = cut_into_pieces(counts)
+    work, firsts = cut_into_pieces(tuple(counts), PIECE)
     assert firsts[-1] == len(work)
     for t, count in enumerate(counts):
         own = work[firsts[t] : firsts[t + 1]]

@@ -8,17 +8,27 @@ import torch
 from torch import Tensor
 
 from ..sharding import is_distributed
-from .work import Scaling, Work, alike, is_dense, lie_alike
+from .work import (
+    Scaling,
+    Work,
+    alike,
+    are_plain,
+    is_dense,
+    lie_alike,
+    refuse_other_shapes,
+)
 
 __all__ = [
     "Kernels",
     "Scaling",
     "Work",
     "alike",
+    "are_plain",
     "is_dense",
     "kernels_for",
     "lie_alike",
     "refuse_converted",
+    "refuse_other_shapes",
     "refuse_without_kernels",
 ]
 
@@ -120,10 +130,12 @@ def refuse_converted(works: Sequence[Work], kind: str) -> None:
     kind
         The kind of device that the kernels are for.
     """
-    known = ", ".join(map(str, HOMES[kind].dtypes))
     for work in works:
+        if work.plain and home_of(work.params[0]) == kind:
+            continue
         for (device, dtype), param in {(p.device, p.dtype): p for p in work.params}.items():
             if home_of(param) != kind or dtype not in HOMES[kind].dtypes:
+                known = ", ".join(map(str, HOMES[kind].dtypes))
                 raise RuntimeError(
                     f"group {work.number} has a parameter in {dtype} on {device}: `fused=True` "
                     f"expected {known} on {kind}, as when the optimizer was made; make a new one "

@@ -95,7 +95,7 @@ class AdamStep:
 
     def measure(self, run: slice) -> None:
         """Advance the moments of pieces; limit the entries if each is its own block."""
-        known = (self.options, self.numbers, self.squares[run], self.thetas[run])
+        known = (self.options, self.numbers, self.squares[run], self.thetas[run], None)
         kernels.measure(self.tensors.table, self.tensors.work[run], *known)
 
     def settle(self, firsts: Numbers) -> None:
@@ -105,7 +105,7 @@ class AdamStep:
 
     def finish(self, run: slice | Numbers) -> None:
         """Apply the updates of pieces with the factors that are known."""
-        known = (self.options, self.numbers, self.factors[run])
+        known = (self.options, self.numbers, self.factors[run], None)
         kernels.finish(self.tensors.table, self.tensors.work[run], *known)
 
 

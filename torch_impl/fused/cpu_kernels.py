@@ -182,14 +182,16 @@ def _moments(g, p, m, v, adam):
 
 
 @compiled
-def _advance(table, t, low, high, adam, root):
-    """Advance the moments of a block and return its Σû²."""
+def _advance(table, t, low, high, adam, root, kept):
+    """Advance the moments of a block and return its Σû²; keep every û, if there is room."""
     total = 0.0
     for start in range(low, high, SPAN):
         count = min(SPAN, high - start)
         p, g = _view(table[PARAM, t], start, count), _view(table[GRAD, t], start, count)
         m, v = _view(table[FIRST, t], start, count), _view(table[SECOND, t], start, count)
         x = _view(table[LARGEST, t], start, count)
+        if kept is not None:
+            k = kept[start : start + count]
         part = _f(0.0)
         for i in range(count):
             first, second = _moments(g[i], p[i], m[i], v[i], adam)
@@ -199,6 +201,8 @@ def _advance(table, t, low, high, adam, root):
                 second = x[i] if x[i] > second else second
                 x[i] = second
             u = _direction(first, second, adam, root)
+            if kept is not None:
+                k[i] = u
             part += u * u
         total += part
     return total
@@ -216,6 +220,17 @@ def _apply(table, t, low, high, adam, root, factor):
     p, m = _view(table[PARAM, t], low, count), _view(table[FIRST, t], low, count)
     v = _view(table[LARGEST if adam.amsgrad else SECOND, t], low, count)
     each(_apply_entry, count, (p, m, v, adam, root, factor))
+
+
+@exact
+def _apply_kept_entry(i, p, kept, adam, factor):
+    p[i] = _moved(p[i], factor * kept[i], adam)
+
+
+@compiled
+def _apply_kept(table, t, high, adam, factor, kept):
+    """Do the same for a tensor of so many entries whose û are kept."""
+    each(_apply_kept_entry, high, (_view(table[PARAM, t], 0, high), kept, adam, factor))
 
 
 @compiled
@@ -300,10 +315,16 @@ def _exact_square(table, t, low, high, adam, root):
 @compiled
 def begin(table, adam, numbers):
     """Count a step for every tensor; fill in its 1/√(1 − β₂ᵗ), η/(1 − β₁ᵗ) and c."""
+    last = 0.0
     for t in range(table.shape[1]):
         counter = _view(table[STEP, t], 0, 1)
         counter[0] += _f(1.0)
         step = np.float64(counter[0])
+        if step == last:
+            for row in range(numbers.shape[0]):
+                numbers[row, t] = numbers[row, t - 1]
+            continue
+        last = step
         numbers[ROOT, t] = 1.0 / math.sqrt(1.0 - adam.wide_beta2**step)
         numbers[RATE, t] = adam.lr / (1.0 - adam.wide_beta1**step)
         share = min(1.0, step / adam.warmup) if adam.warmup > 0.0 else 1.0
@@ -338,10 +359,11 @@ def _scaled(adam, root, rate, c):
 
 
 @compiled
-def measure(table, work, adam, numbers, squares, thetas):
+def measure(table, work, adam, numbers, squares, thetas, kept):
     """Advance pieces, and limit them if entries are limited by themselves; else measure them.
 
-    A piece is a tensor, its first entry and its end; ``squares`` takes Σu², ``thetas`` Σθ².
+    A piece is a tensor, its first entry and its end; ``squares`` takes Σu², ``thetas`` Σθ² and
+    ``kept``, unless it is None, û.
     """
     for k in range(work.shape[0]):
         t, low, high = work[k, 0], work[k, 1], work[k, 2]
@@ -350,12 +372,12 @@ def measure(table, work, adam, numbers, squares, thetas):
             c = numbers[LIMIT, t]
             if c == 0.0:
                 for start in range(low, high, BLOCK):
-                    _advance(table, t, start, min(start + BLOCK, high), adam, root)
+                    _advance(table, t, start, min(start + BLOCK, high), adam, root, None)
                 _stop(table, t, low, high, adam)
             elif c == math.inf or adam.law == NEWTONIAN:
                 for start in range(low, high, BLOCK):
                     end = min(start + BLOCK, high)
-                    _advance(table, t, start, end, adam, root)
+                    _advance(table, t, start, end, adam, root, None)
                     _apply(table, t, start, end, adam, root, _f(rate))
             else:
                 narrow = _toward_zero(c)
@@ -366,13 +388,13 @@ def measure(table, work, adam, numbers, squares, thetas):
                     continue
                 for start in range(low, high, BLOCK):
                     end = min(start + BLOCK, high)
-                    _advance(table, t, start, end, adam, root)
+                    _advance(table, t, start, end, adam, root, None)
                     _limit(table, t, start, end, adam, root, _f(rate), narrow)
             continue
         total = 0.0
         for start in range(low, high, BLOCK):
             end = min(start + BLOCK, high)
-            square = _advance(table, t, start, end, adam, root)
+            square = _advance(table, t, start, end, adam, root, kept)
             if not 1e-25 < square < 1e35:  # beyond, binary32 loses terms
                 square = _exact_square(table, t, start, end, adam, root)
             total += square
@@ -382,14 +404,17 @@ def measure(table, work, adam, numbers, squares, thetas):
 
 
 @compiled
-def finish(table, work, adam, numbers, factors):
-    """Apply the updates of pieces, the last first: its moments are still at hand."""
+def finish(table, work, adam, numbers, factors, kept):
+    """Apply the updates of pieces, the last first: its moments, or what is kept, are at hand."""
     for k in range(work.shape[0] - 1, -1, -1):
         t, low, high = work[k, 0], work[k, 1], work[k, 2]
         if numbers[LIMIT, t] == 0.0 and adam.law != NEWTONIAN:
             _stop(table, t, low, high, adam)
             continue
-        _apply(table, t, low, high, adam, _f(numbers[ROOT, t]), factors[k])
+        if kept is None:
+            _apply(table, t, low, high, adam, _f(numbers[ROOT, t]), factors[k])
+        else:
+            _apply_kept(table, t, high, adam, factors[k], kept)
 
 
 @compiled
@@ -418,14 +443,33 @@ def factors_of_tensors(work, firsts, adam, numbers, squares, thetas, factors):
 
 
 @compiled
+def _room(work, firsts):
+    """Return the entries of the largest tensor whose û are kept: one of a piece, beyond a block."""
+    most = 0
+    for i in range(firsts.shape[0] - 1):
+        count = work[firsts[i], 2]
+        if firsts[i + 1] - firsts[i] == 1 and count > BLOCK:
+            most = max(most, count)
+    return most
+
+
+@compiled
 def whole(table, work, firsts, adam, numbers, squares, thetas, factors):
     """Step tensors one after the other, so that each is still at hand when it is applied."""
+    kept = np.empty(_room(work, firsts), np.float32)
     for i in range(firsts.shape[0] - 1):
         a, b = firsts[i], firsts[i + 1]
         own, ends = work[a:b], firsts[i : i + 2] - a
-        measure(table, own, adam, numbers, squares[a:b], thetas[a:b])
+        keeps = b - a == 1 and own[0, 2] > BLOCK
+        if keeps:
+            measure(table, own, adam, numbers, squares[a:b], thetas[a:b], kept)
+        else:
+            measure(table, own, adam, numbers, squares[a:b], thetas[a:b], None)
         factors_of_tensors(own, ends, adam, numbers, squares[a:b], thetas[a:b], factors[a:b])
-        finish(table, own, adam, numbers, factors[a:b])
+        if keeps:
+            finish(table, own, adam, numbers, factors[a:b], kept)
+        else:
+            finish(table, own, adam, numbers, factors[a:b], None)
 
 
 @compiled

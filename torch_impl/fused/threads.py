@@ -1,5 +1,6 @@
 """Tensors as the kernels of the CPU see them, and how torch's threads share their step."""
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -9,6 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from .work import entries
 
 PIECE = 2**18
 """Entries of a tensor that one thread takes on; a multiple of `cpu_kernels.BLOCK`."""
@@ -42,13 +45,12 @@ class Tensors:
     """
 
     def __init__(self, *rows: Sequence[Tensor]) -> None:
-        addresses = [[*map(Tensor.data_ptr, row)] for row in rows]
-        params, grads, first, *others, steps = addresses
+        params, grads, first, *others, steps = map(_addresses, rows)
         second = others[0] if others else first
         largest = others[1] if len(others) > 1 else second
-        self.table = np.array((params, grads, first, second, largest, steps), dtype=np.int64)
-        self.counts = [param.numel() * (1 + param.is_complex()) for param in rows[0]]
-        self.work, self.firsts = cut_into_pieces(self.counts)
+        self.table = np.stack((params, grads, first, second, largest, steps))
+        self.counts = entries(rows[0])
+        self.work, self.firsts = cut_into_pieces(tuple(self.counts), PIECE)
 
     def spread(self, task: Callable[[slice], None]) -> None:
         """Have threads do a task on all pieces, each on a run of them with its share of entries."""
@@ -88,6 +90,9 @@ class Tensors:
                 measure(slice(left, run.stop))
 
         runs = self._runs(self.work)
+        if len(runs) == 1:
+            whole(self.firsts)
+            return
         _together(start, runs)
         cut = {self.work[run.start, 0] for run in runs[1:] if self.work[run.start, 1] > 0}
         for tensor in cut:
@@ -108,22 +113,33 @@ class Tensors:
         return [slice(a, b) for a, b in pairwise(sorted({0, *cuts.tolist(), len(work)}))]
 
 
-def cut_into_pieces(counts: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+@functools.lru_cache(maxsize=16)
+def cut_into_pieces(
+    counts: tuple[int, ...], piece: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return tensor, first entry and end of every piece, and each tensor's first piece.
 
-    A tensor without entries has a piece too; after the last first piece comes their number.
+    A tensor without entries has a piece too; after the last first piece comes their number. The
+    same is returned for the same tensors: it is only read.
     """
-    entries = np.array(counts, dtype=np.int64)
-    pieces = np.maximum(-(-entries // PIECE), 1)
+    sizes = np.array(counts, dtype=np.int64)
+    pieces = np.maximum(-(-sizes // piece), 1)
     firsts = np.append(0, np.cumsum(pieces))
     tensors = np.repeat(np.arange(len(counts)), pieces)
-    lows = (np.arange(firsts[-1]) - firsts[tensors]) * PIECE
-    ends = np.minimum(lows + PIECE, entries[tensors])
+    lows = (np.arange(firsts[-1]) - firsts[tensors]) * piece
+    ends = np.minimum(lows + piece, sizes[tensors])
     return np.stack([tensors, lows, ends], axis=1), firsts
+
+
+def _addresses(row: Sequence[Tensor]) -> NDArray[np.int64]:
+    return np.fromiter(map(Tensor.data_ptr, row), np.int64, len(row))
 
 
 def _together(task: Callable[[slice], None], runs: Sequence[slice]) -> None:
     """Do a task on every run, on the first one in this thread."""
+    if len(runs) == 1:
+        task(runs[0])
+        return
     others: list[Future[None]] = []
     try:
         others.extend(_pool().submit(task, run) for run in runs[1:])

@@ -1,5 +1,7 @@
 """What kernels are given: the tensors of a parameter group that have a gradient."""
 
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
@@ -16,6 +18,8 @@ class Work(NamedTuple):
     params, grads, buffers, steps
         Parameters, gradients laid out in memory as these are, the state buffers of each kind, and
         steps. A gradient may be a copy that is not held by anyone else.
+    plain
+        Whether all of it is as `are_plain` says.
     """
 
     number: int
@@ -24,6 +28,7 @@ class Work(NamedTuple):
     grads: list[Tensor]
     buffers: list[list[Tensor]]
     steps: list[Tensor]
+    plain: bool
 
     def rows(self) -> tuple[list[Tensor], ...]:
         """Return parameters, gradients, three kinds of buffers and steps, as kernels know them.
@@ -48,9 +53,8 @@ class Work(NamedTuple):
             return [row[i] for i in indices]
 
         params, grads, steps = some(self.params), some(self.grads), some(self.steps)
-        return Work(
-            self.number, self.group, params, grads, [some(row) for row in self.buffers], steps
-        )
+        buffers = [some(row) for row in self.buffers]
+        return Work(self.number, self.group, params, grads, buffers, steps, self.plain)
 
 
 class Scaling(NamedTuple):
@@ -63,9 +67,25 @@ class Scaling(NamedTuple):
     found_inf: Tensor | None = None
 
 
-def entries(param: Tensor) -> int:
-    """Return the number of real entries of a tensor."""
-    return param.numel() * (2 if param.is_complex() else 1)
+def entries(tensors: Sequence[Tensor]) -> list[int]:
+    """Return the numbers of real entries of tensors."""
+    return [x.numel() * (2 if x.dtype.is_complex else 1) for x in tensors]
+
+
+def are_plain(params: list[Tensor], grads: list[Tensor], buffers: list[list[Tensor]]) -> bool:
+    """Whether all are contiguous tensors in binary32 on the CPU, each as large as its parameter.
+
+    That is the usual case, in which nothing else need be asked of a thousand small tensors.
+    """
+    kind, sizes = torch.float32, [*map(Tensor.numel, params)]
+    return (
+        all(
+            x.dtype is kind and x.is_cpu and x.is_contiguous()
+            for x in chain(params, grads, *buffers)
+        )
+        and all([*map(Tensor.numel, row)] == sizes for row in (grads, *buffers))
+        and not any(map(Tensor.is_neg, grads))
+    )
 
 
 def is_dense(tensor: Tensor) -> bool:
@@ -83,6 +103,24 @@ def lie_alike(some: list[Tensor], others: list[Tensor]) -> bool:
     if all(map(Tensor.is_contiguous, some)) and all(map(Tensor.is_contiguous, others)):
         return True
     return list(map(Tensor.stride, some)) == list(map(Tensor.stride, others))
+
+
+def refuse_other_shapes(
+    number: int, params: list[Tensor], grads: list[Tensor], buffers: dict[str, list[Tensor]]
+) -> None:
+    """Raise RuntimeError if a gradient or state buffer has not the shape of its parameter.
+
+    That may have been given other data since; kernels know no more than addresses.
+    """
+    for key, tensors in {"grad": grads, **buffers}.items():
+        for param, tensor in zip(params, tensors, strict=True):
+            if tensor.shape != param.shape:
+                what = "a gradient" if key == "grad" else f"state {key!r}"
+                raise RuntimeError(
+                    f"group {number} has {what} of shape {tuple(tensor.shape)} for a parameter of "
+                    f"shape {tuple(param.shape)}: expected the same; make a new optimizer of "
+                    "parameters that were given another shape"
+                )
 
 
 def alike(grads: list[Tensor], params: list[Tensor]) -> list[Tensor]:

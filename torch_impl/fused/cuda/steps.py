@@ -303,7 +303,7 @@ class Kernels:
             for i, key in enumerate(zip(devices, dtypes, states, aligned.tolist(), strict=True)):
                 together.setdefault((work.number, *key), []).append(i)
             for key, indices in together.items():
-                sizes = [entries(work.params[i]) for i in indices]
+                sizes = entries([work.params[i] for i in indices])
                 bucket = self._buckets.get(key)
                 if bucket is None or bucket.sizes != sizes:
                     if is_capturing(work.params[0]):
