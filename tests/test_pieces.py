@@ -28,11 +28,11 @@ def noted(name: str, taken: list[str]) -> Callable[..., None]:
     return call
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+@pytest.fixture(autouse=True, params=[16, 64], ids=["few small", "many small"])
+def small(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> list[str]:
     """Pieces of 64 entries, spans of 16; what has been stepped in them."""
     taken: list[str] = []
-    for name, value in (("PIECE", 64), ("TOGETHER", 72), ("FEW", 64), ("LEAST", 1)):
+    for name, value in (("PIECE", 64), ("TOGETHER", 72), ("LEAST", 0), ("SMALL", request.param)):
         monkeypatch.setattr(cut, name, value)
     monkeypatch.setattr(adam, "SPAN", 16)
     for name in ("take_adam_steps", "take_gravity_steps"):
@@ -229,6 +229,25 @@ def test_room_for_several_grows_with_what_there_is(mode: str) -> None:
     assert together == [60, 70, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("sizes", "blocks"),
+    [
+        ([10] * 5, [[10, 10], [10, 10], [10]]),
+        ([3, 30, 3, 4], [[3, 30], [3, 4]]),
+        ([12, 12, 40, 25], [[12, 12, 40], [25]]),
+        ([25, 1], [[25], [1]]),
+    ],
+)
+def test_small_tensors_wait_together_for_their_norms(
+    sizes: list[int], blocks: list[list[int]]
+) -> None:
+    """With room for 25 entries no more, a larger tensor with what is small before it."""
+    row = torch.zeros(0)
+    tensors = [cut.Piece(i, row, row, [], row, size) for i, size in enumerate(sizes)]
+    made = [[tensor.size for tensor in block] for block in cut.blocks_of(tensors, 25)]
+    assert made == blocks
+
+
 def test_norms_that_binary32_cannot_square_are_measured() -> None:
     """û = m/ε of 10⁻²³; limited to 10⁻²⁵ it is along the gradient."""
     param = torch.zeros(40, 50, requires_grad=True)
@@ -339,9 +358,8 @@ def test_what_is_special_is_not_stepped_in_pieces(options: dict[str, Any]) -> No
     assert not pieces.fit(RelativisticAdam(parameters(), **options).param_groups)
 
 
-def test_small_and_narrow_tensors_are_not_either(small: list[str]) -> None:
+def test_narrow_and_wide_tensors_and_some_views_are_not_either(small: list[str]) -> None:
     for params in (
-        parameters([(8, 8)]),
         [torch.zeros(1000, dtype=torch.bfloat16, requires_grad=True)],
         [torch.zeros(1000, dtype=torch.float64, requires_grad=True)],
         [torch.zeros(100, 20)[:, ::2].requires_grad_()],

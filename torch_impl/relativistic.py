@@ -118,7 +118,8 @@ class RelativisticAdam(FirstOrderOptimizer):
     maximize
         Ascend instead of descend.
     foreach
-        Whether to use multi-tensor operations; None lets torch choose (yes on CUDA).
+        Whether to use multi-tensor operations; None lets torch choose (yes on CUDA). Unless it is
+        False, the CPU steps float32 parameters several or a piece at a time, rounded otherwise.
     capturable
         Whether a step can be captured in a CUDA graph: it reads nothing back to the host.
     differentiable

@@ -80,8 +80,6 @@ def test_steps_are_those_of_the_reference(name: str, options: Options, path: str
 def test_steps_in_pieces_are_those_of_single_tensors(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pieces.cut, "FEW", 0)
-    monkeypatch.setattr(pieces.cut, "LEAST", 0)
     taken = []
     steps = "take_gravity_steps" if name == "Gravity" else "take_adam_steps"
     original = getattr(pieces, steps)

@@ -20,7 +20,17 @@ from ..fused import Work
 from ..laws import LAWS
 from ..limit import RELATIVE_FLOOR, round_toward_zero
 from ..schedules import following
-from .cut import Piece, Room, blocks_of, direction_of, pieces_of, size_of, tensors_of
+from .cut import (
+    Piece,
+    Room,
+    are_small,
+    blocks_of,
+    direction_of,
+    directions_together,
+    pieces_of,
+    size_of,
+    tensors_of,
+)
 
 SPAN = 2**11
 """Entries whose squares are added up in binary32."""
@@ -37,14 +47,19 @@ class Proposal(NamedTuple):
 
     Attributes
     ----------
-    pieces
-        The pieces.
-    parts
-        −u of each.
+    pieces, sizes
+        The pieces, and their numbers of entries.
+    opposite, parts
+        −u of all of them, and of each.
+    small
+        Whether they are stepped as a whole as far as that goes, being small.
     """
 
     pieces: list[Piece]
+    sizes: list[int]
+    opposite: Tensor
     parts: list[Tensor]
+    small: bool
 
 
 class AdamStep:
@@ -71,7 +86,7 @@ class AdamStep:
         group, self.room = work.group, room
         self.group, self.law = group, LAWS[group["law"]]
         self.beta1, self.beta2 = map(as_number, group["betas"])
-        self.lr, penalty = as_number(group["lr"]), as_number(group["weight_decay"])
+        self.lr, penalty = float(as_number(group["lr"])), float(as_number(group["weight_decay"]))
         self.penalty = 0.0 if decoupled else penalty
         self.decay = self.lr * penalty if decoupled else 0.0
         self.unit, self.mode = group["speed_unit"], group["relativistic_mode"]
@@ -94,12 +109,12 @@ class AdamStep:
     def propose(self, pieces: list[Piece], opposite: Tensor) -> Proposal:
         """Advance the moments of pieces and store −u: a step of torch's Adam from 0."""
         sizes = [piece.size for piece in pieces]
-        starts = accumulate(sizes, initial=0)
+        small = are_small(pieces)
         parts = list(torch.split(opposite.zero_(), sizes))
         first, second, *largest = map(list, zip(*(piece.state for piece in pieces), strict=True))
         torch._fused_adam_(
             parts,
-            [self._direction(piece, start) for piece, start in zip(pieces, starts, strict=False)],
+            self._directions(pieces, sizes, small=small),
             first,
             second,
             largest[0] if largest else [],
@@ -112,16 +127,26 @@ class AdamStep:
             eps=float(self.group["eps"]),
             maximize=False,
         )
-        return Proposal(pieces, parts)
+        return Proposal(pieces, sizes, opposite, parts, small)
 
-    def _direction(self, piece: Piece, start: int) -> Tensor:
-        """Return a direction whose finite entries have a finite square: the gradient, or a copy."""
-        direction = direction_of(piece, self.group, self.penalty, self.room, start)
+    def _directions(self, pieces: list[Piece], sizes: list[int], *, small: bool) -> list[Tensor]:
+        """Return directions whose finite entries have a finite square: gradients, or copies."""
+        if small:
+            row = directions_together(pieces, self.group, self.penalty, self.room)
+            return list(torch.split(self._bounded(row, 0), sizes))
+        return [
+            self._bounded(direction_of(piece, self.group, self.penalty, self.room, start), start)
+            for piece, start in zip(pieces, accumulate(sizes, initial=0), strict=False)
+        ]
+
+    def _bounded(self, direction: Tensor, start: int) -> Tensor:
+        """Return a direction whose finite entries have a finite square: the same, or a copy."""
         largest = largest_with_square(direction.dtype)
         if torch.dot(direction, direction).item() < largest**2 / 2:  # NaN is not
             return direction
-        nothing = torch.mul(direction, 0, out=self.room.row("nothing", piece.size))
-        row = self.room.row("direction", piece.size, start)  # NaN stays, of nothing too
+        size = direction.numel()
+        nothing = torch.mul(direction, 0, out=self.room.row("nothing", size))
+        row = self.room.row("direction", size, start)  # NaN stays, of nothing too
         return torch.clamp(direction, -largest, largest, out=row).add_(nothing)
 
     def measure(self, tensors: list[Piece], opposite: Tensor, *, weighed: bool) -> list[Proposal]:
@@ -130,9 +155,17 @@ class AdamStep:
         for pieces in pieces_of(tensors, self.room.together):
             size = size_of(pieces)
             proposal = self.propose(pieces, opposite.narrow(0, start, size))
-            for piece, part in zip(pieces, proposal.parts, strict=True):
-                self.squares[piece.number] += _square(part)
-                self.thetas[piece.number] += _square(piece.param) if weighed else 0.0
+            params = [piece.param for piece in pieces]
+            if proposal.small:
+                lengths = torch.tensor(proposal.sizes)
+                squares = _squares(proposal.opposite, lengths)
+                thetas = _squares(torch.cat(params), lengths) if weighed else [0.0] * len(pieces)
+            else:
+                squares = [*map(_square, proposal.parts)]
+                thetas = [*map(_square, params)] if weighed else [0.0] * len(pieces)
+            for piece, square, theta in zip(pieces, squares, thetas, strict=True):
+                self.squares[piece.number] += square
+                self.thetas[piece.number] += theta
             proposals.append(proposal)
             start += size
         return proposals
@@ -157,9 +190,8 @@ class AdamStep:
         gains = self.law.gains(ratios)
         gain_of = dict(zip((tensor.number for tensor in tensors), gains, strict=True))
         for proposal in reversed(proposals):  # the last is still in the cache
-            for piece, part in zip(proposal.pieces, proposal.parts, strict=True):
-                if self.limit_of(piece) == 0:
-                    part.zero_()  # where it is not finite, too
+            if self.limit == 0:
+                proposal.opposite.zero_()  # where it is not finite, too
             self._apply(proposal, [gain_of[piece.number] for piece in proposal.pieces])
 
     def limit_tensors(self, tensors: list[Piece]) -> None:
@@ -178,8 +210,9 @@ class AdamStep:
             proposal = self.propose(pieces, row)
             limits = [self.limit_of(piece) for piece in pieces]
             relative = self.unit == "relative"
-            if len({*limits}) == 1 and not relative:
-                self._limit(row, limits[0])
+            if len({*limits}) == 1 and (proposal.small or not relative):
+                params = torch.cat([piece.param for piece in pieces]) if relative else None
+                self._limit(row, limits[0], params)
             else:
                 for piece, part, limit in zip(pieces, proposal.parts, limits, strict=True):
                     self._limit(part, limit, piece.param if relative else None)
@@ -201,23 +234,28 @@ class AdamStep:
                 torch.addcmul(ones, opposite, opposite, value=c**-2, out=root).sqrt_()  # ≥ 1
                 opposite.div_(root).clamp_(-c, c)
             else:
-                limits = torch.tensor(c)
+                limits = torch.tensor(c, dtype=torch.float32)
                 if param is not None:
                     limits = param.abs().clamp_(min=RELATIVE_FLOOR).mul_(limits)
                 opposite.copy_(self.law.limit_entries(opposite, limits))
 
     def _apply(self, proposal: Proposal, gains: list[float]) -> None:
         """Add gain·(−u) to pieces, and the opposite of their decay: by an SGD of that rate."""
-        rows = zip(gains, proposal.pieces, proposal.parts, strict=True)
+        params = [piece.param for piece in proposal.pieces]
+        if proposal.small and len({*gains}) > 1:
+            each = torch.tensor(gains, dtype=torch.float32)
+            proposal.opposite.mul_(each.repeat_interleave(torch.tensor(proposal.sizes)))
+            gains = [1.0] * len(gains)
+        rows = zip(gains, params, proposal.parts, strict=True)
         for gain, alike in groupby(rows, key=itemgetter(0)):
-            _, pieces, parts = map(list, zip(*alike, strict=True))
+            _, own, parts = map(list, zip(*alike, strict=True))
             rate = gain
             # A gain of 0 or NaN has no such decay; one below the decay has one that may overflow.
             if not gain > 0 or not self.decay <= gain:
                 torch._foreach_mul_(parts, gain)
                 rate = 1.0
             torch._fused_sgd_(
-                [piece.param for piece in pieces],
+                own,
                 parts,
                 [],
                 weight_decay=self.decay / rate,
@@ -228,14 +266,13 @@ class AdamStep:
                 maximize=True,
                 is_first_step=False,
             )
-            for piece in pieces:  # torch's fused steps do not tell autograd
-                torch.autograd.graph.increment_version(piece.param)
+        torch.autograd.graph.increment_version(params)  # torch's fused steps do not tell autograd
 
 
 def take_adam_steps(works: Sequence[Work], room: Room, *, decoupled: bool) -> None:
     """Take the step of every group, those whose blocks are the model with one norm."""
     steps = [AdamStep(work, room, decoupled=decoupled) for work in works]
-    room.hold([tensor for step in steps for tensor in step.tensors], several=True)
+    room.hold([tensor for step in steps for tensor in step.tensors])
     apart = [step for step in steps if step.mode != "global"]
     for step in apart:
         if step.alone:
@@ -264,6 +301,12 @@ def _limit_together(steps: Sequence[AdamStep], room: Room) -> None:
     for step, some in zip(steps, proposals, strict=True):
         ratios = [step.ratio(tensor, square, theta, sum(sizes)) for tensor in step.tensors]
         step.finish(step.tensors, some, ratios)
+
+
+def _squares(x: Tensor, lengths: Tensor) -> list[float]:
+    """Return Σx² of parts of these lengths."""
+    wide = x.to(torch.float64).square_()
+    return torch.segment_reduce(wide, "sum", lengths=lengths).tolist()
 
 
 def _square(x: Tensor) -> float:

@@ -1,13 +1,14 @@
 """What is stepped in pieces, the pieces, and the room to compute in."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..batches import as_real
-from ..fused import Work, is_dense
+from ..fused import Work, entries, is_dense
 from ..schedules import is_auto
 from ..sharding import is_distributed
 
@@ -20,19 +21,16 @@ TOGETHER = PIECE + PIECE // 8
 SHARE = 8
 """Of all entries at most one in so many is stepped together with others: that costs memory."""
 
-FEW = 2**17
-"""Entries of all tensors up to which the caches hold them as they are."""
+LEAST = 2**14
+"""Entries that are stepped together all the same."""
 
-LEAST = 2**13
-"""Entries that tensors have on average, so that pieces cost less than what they save."""
+SMALL = 2**13
+"""Entries of a tensor, on average, that are copied faster than each is told apart from others."""
 
 
 def fit(groups: Sequence[dict[str, Any]]) -> bool:
     """Whether a step of these groups is one in pieces: float32 on the CPU, and nothing special."""
-    sizes = [param.numel() for group in groups for param in group["params"]]
-    if sum(sizes) <= FEW or sum(sizes) < LEAST * len(sizes) or torch.compiler.is_compiling():
-        return False
-    return all(map(_fits, groups))
+    return not torch.compiler.is_compiling() and all(map(_fits, groups))
 
 
 def _fits(group: dict[str, Any]) -> bool:
@@ -44,7 +42,7 @@ def _fits(group: dict[str, Any]) -> bool:
         param.is_cpu
         and param.dtype in {torch.float32, torch.complex64}
         and not is_distributed(param)
-        and is_dense(param)
+        and (param.is_contiguous() or is_dense(param))
         for param in group["params"]
     )
 
@@ -60,6 +58,8 @@ class Piece(NamedTuple):
         Of one dimension, as long as each other.
     counter
         The number of the step.
+    size
+        The number of entries.
     """
 
     number: int
@@ -67,11 +67,7 @@ class Piece(NamedTuple):
     grad: Tensor
     state: list[Tensor]
     counter: Tensor
-
-    @property
-    def size(self) -> int:
-        """The number of entries."""
-        return self.param.numel()
+    size: int
 
     def cut(self) -> list["Piece"]:
         """Return pieces of `PIECE` entries at most."""
@@ -80,40 +76,49 @@ class Piece(NamedTuple):
         rows = zip(
             *(torch.split(x, PIECE) for x in (self.param, self.grad, *self.state)), strict=True
         )
-        return [Piece(self.number, p, g, state, self.counter) for p, g, *state in rows]
+        return [Piece(self.number, p, g, state, self.counter, p.numel()) for p, g, *state in rows]
 
 
 def tensors_of(work: Work) -> list[Piece]:
     """Count a step of every tensor of a group; return each that has entries, as one piece."""
     torch._foreach_add_(work.steps, 1)
-    rows = zip(work.params, work.grads, work.steps, *work.buffers, strict=True)
-    filled = (row for row in rows if row[0].numel())
+    sizes = entries(work.params)
+    rows = zip(sizes, work.params, work.grads, work.steps, *work.buffers, strict=True)
+    filled = (row for row in rows if row[0])
+    flat = _row if work.plain else _flat
     return [
-        Piece(number, _flat(param), _flat(grad), [_flat(x) for x in state], step)
-        for number, (param, grad, step, *state) in enumerate(filled)
+        Piece(number, flat(param), flat(grad), [*map(flat, state)], step, size)
+        for number, (size, param, grad, step, *state) in enumerate(filled)
     ]
 
 
 def pieces_of(tensors: Iterable[Piece], together: int) -> Iterator[list[Piece]]:
     """Yield the pieces of tensors, those of so many entries at most together."""
     several: list[Piece] = []
+    held = 0
     for piece in (piece for tensor in tensors for piece in tensor.cut()):
-        if several and size_of(several) + piece.size > together:
+        if several and held + piece.size > together:
             yield several
-            several = []
+            several, held = [], 0
         several.append(piece)
+        held += piece.size
     if several:
         yield several
 
 
 def blocks_of(tensors: Iterable[Piece], together: int) -> Iterator[list[Piece]]:
-    """Yield tensors, as many together as have so many entries, or are left."""
+    """Yield tensors: as many as have so many entries, a larger one with what is small before it."""
     several: list[Piece] = []
+    held = 0
     for tensor in tensors:
-        several.append(tensor)
-        if size_of(several) >= together:
+        if held + tensor.size > together and held >= tensor.size:
             yield several
-            several = []
+            several, held = [], 0
+        several.append(tensor)
+        held += tensor.size
+        if held >= together:
+            yield several
+            several, held = [], 0
     if several:
         yield several
 
@@ -123,9 +128,21 @@ def size_of(pieces: Iterable[Piece]) -> int:
     return sum(piece.size for piece in pieces)
 
 
+def are_small(pieces: Sequence[Piece]) -> bool:
+    """Whether what is done for each of these takes longer than a copy of them."""
+    return size_of(pieces) < SMALL * len(pieces)
+
+
 def _flat(tensor: Tensor) -> Tensor:
+    """Return the entries of a dense tensor as they lie in memory."""
     real = as_real(tensor.detach())
     return real.as_strided((real.numel(),), (1,))
+
+
+def _row(tensor: Tensor) -> Tensor:
+    """Return the same of a plain one, sooner."""
+    own = tensor.detach() if tensor.requires_grad else tensor
+    return own if own.dim() == 1 else own.view(-1)
 
 
 class Room:
@@ -140,28 +157,28 @@ class Room:
     """
 
     def __init__(self) -> None:
-        self.together, self._waiting = 0, torch.empty(0)
+        self.together, self._waiting = 0, torch.empty(0, dtype=torch.float32)
         self._rows: dict[str, Tensor] = {}
 
-    def hold(self, tensors: Sequence[Piece], *, several: bool) -> None:
-        """Have room for some tensors in pieces, one at a time or several together."""
-        together = min(PIECE, max((tensor.size for tensor in tensors), default=0))
-        if several:
-            together = max(together, min(TOGETHER, size_of(tensors) // SHARE))
+    def hold(self, tensors: Sequence[Piece]) -> None:
+        """Have room for some tensors in pieces, and for several small ones together."""
+        size, largest = size_of(tensors), max((tensor.size for tensor in tensors), default=0)
+        several = min(TOGETHER, max(size // SHARE, min(size, LEAST)))
+        together = max(several, min(PIECE, largest))
         if self.together < together:
             self.together, self._rows = together, {}
 
     def row(self, name: str, size: int, start: int = 0) -> Tensor:
         """Return a part of the row of this name; at first, and if none writes, it has ones."""
         if name not in self._rows:
-            self._rows[name] = torch.ones(self.together)
+            self._rows[name] = torch.ones(self.together, dtype=torch.float32)
         return self._rows[name].narrow(0, start, size)
 
     def waiting(self, size: int) -> Tensor:
         """Return room for so many entries that wait."""
         if self._waiting.numel() < size:
-            self._waiting = torch.empty(0)  # not both at a time
-            self._waiting = torch.empty(size)
+            self._waiting = self._waiting.new_empty(0)  # not both at a time
+            self._waiting = self._waiting.new_empty(size)
         return self._waiting.narrow(0, 0, size)
 
 
@@ -177,3 +194,18 @@ def direction_of(
         row = room.row("direction", piece.size, start)
         direction = torch.add(direction, piece.param, alpha=penalty, out=row)
     return direction
+
+
+def directions_together(
+    pieces: Sequence[Piece], group: dict[str, Any], penalty: float, room: Room
+) -> Tensor:
+    """Return the same of several, one after the other in the room."""
+    starts = accumulate((piece.size for piece in pieces), initial=0)
+    directions = [
+        direction_of(piece, group, penalty, room, start)
+        for piece, start in zip(pieces, starts, strict=False)
+    ]
+    row = room.row("direction", size_of(pieces))
+    if directions[0].data_ptr() != row.data_ptr():  # else they are there
+        torch.cat(directions, out=row)
+    return row
