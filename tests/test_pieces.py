@@ -109,6 +109,27 @@ def test_what_is_not_finite_goes_where_it_went(mode: str, bad: float, where: int
         assert all(tensor.isfinite().all() for tensor in results[0])
 
 
+@pytest.mark.parametrize("max_step_grad", ["inverse_max", 2.0])
+@pytest.mark.parametrize("shape", [(5,), (300,)])
+@pytest.mark.parametrize("bad", [0.0, math.inf])
+def test_gravity_takes_no_step_along_entries_of_0(
+    bad: float, shape: tuple[int, ...], max_step_grad: Any
+) -> None:
+    """Nor is one NaN, where all are 0 or another is infinite."""
+    results = []
+    for foreach in (None, False):
+        params = parameters([shape, (3,)])
+        optimizer = Gravity(params, alpha=0.0, max_step_grad=max_step_grad, foreach=foreach)
+        for param in params:
+            param.grad = torch.zeros_like(param)
+            param.grad.view(-1)[1] = bad
+        before = params[0].detach().clone()
+        optimizer.step()
+        results.append([param.detach() for param in params])
+        assert torch.equal(params[0].detach()[2:], before[2:])
+    close(*results)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_several_gradients_with_infinite_squares_are_kept_apart(mode: str) -> None:
     results = []
