@@ -168,6 +168,12 @@ def test_the_environment_counts_what_was_judged() -> None:
     )
 
 
+def test_the_environment_says_what_decides_what_a_kernel_can_do() -> None:
+    found = results(entry())
+    found["environment"] |= {"gpu": "G", "vectors": "AVX2", "caches": {"L1": "32K", "L2": "512K"}}
+    assert " on G; P, 2 cores; AVX2; L1 32K, L2 512K; torch 2; " in bench.environment(found)
+
+
 def test_what_was_not_measured_says_what_measures_it(tmp_path: Path) -> None:
     made = bench.blocks(tmp_path)
     assert made["bench-cpu-steps"] == "Not yet measured: `make bench` measures it."

@@ -308,6 +308,18 @@ def test_a_run_ends_in_one_file(tmp_path: Path) -> None:
     assert written["environment"]["versions"]["torch"] == torch.__version__
 
 
+def test_caches_of_data_are_told_by_level(tmp_path: Path) -> None:
+    for i, (level, kind, size) in enumerate(
+        [("1", "Data", "32K"), ("1", "Instruction", "64K"), ("2", "Unified", "512K")]
+    ):
+        index = tmp_path / f"index{i}"
+        index.mkdir()
+        for name, value in (("level", level), ("type", kind), ("size", size)):
+            (index / name).write_text(f"{value}\n")
+    assert records.caches(tmp_path) == {"L1": "32K", "L2": "512K"}
+    assert records.caches(tmp_path / "none") == {}
+
+
 def test_sources_versions_and_machine_are_in_the_fingerprint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

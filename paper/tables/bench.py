@@ -24,6 +24,8 @@ FORM = {
         **dict.fromkeys(("processor", "commit", "day"), str),
         "gpu": (str, None),
         "threads": int,
+        "vectors?": str,
+        "caches?": {str: str},
         "versions": {str: str},
     },
     "checks?": [{"name": str, "found": str, str: object}],
@@ -171,7 +173,10 @@ def environment(results: Mapping[str, Any]) -> str:
         for apart in (False, True)
     )
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
-    machine = f"{where['gpu']}; {where['processor']}" if where["gpu"] else where["processor"]
+    caches = [f"{level} {size}" for level, size in where.get("caches", {}).items()]
+    machine = "; ".join(
+        filter(None, (where["gpu"], where["processor"], where.get("vectors"), ", ".join(caches)))
+    )
     return (
         f"Measured on {where['day']} at commit {where['commit']} on {machine}; {versions}; torch's "
         f"threads: {where['threads']}. Medians of {min(rounds, default=0)} to "

@@ -20,6 +20,8 @@ from .suite import Key, keys
 
 PACKAGES = ("torch", "numpy", "numba", "triton", "relativistic-adam", "pytorch-optimizer")
 
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+
 FORM = {"of": str, "judged": bool, str: object}
 """What a record holds beside the measurement: of which sources, and whether it was judged."""
 
@@ -110,12 +112,26 @@ def versions() -> dict[str, str]:
     return origin.versions(PACKAGES)
 
 
+def caches(folder: Path = CACHES) -> dict[str, str]:
+    """Return the sizes of a core's caches, and of shared ones, by level, where Linux tells them."""
+    found = {}
+    for path in sorted(folder.glob("index*")):
+        level, kind, size = (
+            (path / name).read_text().strip() for name in ("level", "type", "size")
+        )
+        if kind != "Instruction":
+            found[f"L{level}"] = size
+    return found
+
+
 def environment(device: str, commit: str | None = None) -> dict[str, Any]:
-    """Return hardware, versions, commit (unless it is given) and day."""
+    """Return hardware, vector instructions, versions, commit (unless it is given) and day."""
     return {
         "processor": origin.processor(),
         "gpu": torch.cuda.get_device_name() if device == "cuda" else None,
         "threads": torch.get_num_threads(),
+        "vectors": torch.backends.cpu.get_cpu_capability(),
+        "caches": caches(),
         "versions": versions(),
         "commit": commit or origin.commit(ROOT, ("torch_impl", "tests/benchmarks")),
         "day": origin.day(),
