@@ -132,9 +132,10 @@ def build(out: Path, profile: Profile = PROFILES["full"], experiments: Path = EX
     RuntimeError
         If a task fails; pytask has said which, and why.
     """
+    out.mkdir(parents=True, exist_ok=True)
     session = pytask.build(
         tasks=tasks(out.absolute(), profile, experiments),
-        config=ROOT / "pyproject.toml",
+        paths=out.absolute(),  # what is up to date is kept there, or with the tree that it is in
         verbose=1,
     )
     if session.exit_code != pytask.ExitCode.OK:
