@@ -32,7 +32,8 @@ def noted(name: str, taken: list[str]) -> Callable[..., None]:
 def small(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> list[str]:
     """Pieces of 64 entries, spans of 16; what has been stepped in them."""
     taken: list[str] = []
-    for name, value in (("PIECE", 64), ("TOGETHER", 72), ("LEAST", 0), ("SMALL", request.param)):
+    values = {"PIECE": 64, "TOGETHER": 72, "LEAST": 0, "SMALL": request.param, "USED_AGAIN": 0}
+    for name, value in values.items():
         monkeypatch.setattr(cut, name, value)
     monkeypatch.setattr(adam, "SPAN", 16)
     for name in ("take_adam_steps", "take_gravity_steps"):
@@ -267,6 +268,86 @@ def test_small_tensors_wait_together_for_their_norms(
     tensors = [cut.Piece(i, row, row, [], row, size) for i, size in enumerate(sizes)]
     made = [[tensor.size for tensor in block] for block in cut.blocks_of(tensors, 25)]
     assert made == blocks
+
+
+@pytest.mark.parametrize("mode", [*MODES, "gravity"])
+def test_a_room_is_kept_from_some_size_on(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many small optimizers those would be more than the parameters."""
+    monkeypatch.setattr(cut, "USED_AGAIN", 1000)
+    for shape, kept in (((5,), False), ((2000,), mode in {"per_param", "global"})):
+        params = parameters([shape])
+        optimizer = make(mode, params)
+        params[0].grad = torch.ones_like(params[0])
+        optimizer.step()
+        assert bool(optimizer._room.together) == kept
+
+
+@pytest.mark.parametrize("mode", [*MODES, "gravity"])
+def test_torch_s_default_device_and_inference_mode_are_not_those_of_a_step(mode: str) -> None:
+    params = parameters()
+    optimizer = make(mode, params)
+    for context in (torch.device("meta"), torch.inference_mode(), torch.no_grad()):
+        for i, param in enumerate(params):
+            param.grad = normal(param.shape, i, torch.float32)
+        with context:
+            optimizer.step()
+        optimizer._room = copy.deepcopy(optimizer._room)
+    assert all(param.isfinite().all() for param in params)
+
+
+def test_a_state_in_another_dtype_is_stepped_all_the_same(small: list[str]) -> None:
+    """As before a model was converted, or as it is from then on."""
+    model = torch.nn.Linear(3, 2).double()
+    optimizer = RelativisticAdamW(model.parameters())
+    for kind in (torch.float64, torch.float32):
+        model = model.to(kind)
+        for param in model.parameters():
+            param.grad = torch.ones_like(param)
+        optimizer.step()
+    assert not small
+    for state in optimizer.state.values():
+        assert state["exp_avg"].dtype == torch.float64
+        assert state["step"] == 2
+
+
+class Marked(torch.Tensor):
+    """What torch may dispatch elsewhere."""
+
+
+def test_subclasses_and_lazy_views_are_not_either(small: list[str]) -> None:
+    of_real = torch.tensor([1 + 2j]).conj().imag
+    for param in (torch.zeros(5).as_subclass(Marked), of_real):
+        optimizer = RelativisticAdam([param.detach().requires_grad_()])
+        (own,) = optimizer.param_groups[0]["params"]
+        own.grad = torch.ones_like(own)
+        before = own.detach().clone()
+        optimizer.step()
+        assert not torch.equal(own.detach(), before)
+    assert not small
+
+
+@pytest.mark.parametrize(("lr", "limit"), [(1e30, 0.1), (1e30, 1e-16), (1e10, 1e-25)])
+def test_a_rate_or_gain_beyond_binary32_limits_all_the_same(lr: float, limit: float) -> None:
+    results = []
+    for foreach in (None, False):
+        params = parameters([(4,), (5,), (300,)])
+        optimizer = RelativisticAdam(params, lr=lr, speed_limit=limit, foreach=foreach)
+        for param in params:
+            param.data.zero_()
+            param.grad = torch.full_like(param, 1e9)
+        optimizer.step()
+        results.append([param.detach() for param in params])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=0)
+        assert one.double().norm().item() == pytest.approx(limit, rel=1e-5)
+
+
+def test_a_largest_second_moment_takes_what_is_not_a_number() -> None:
+    (param,) = parameters([(3,)])
+    optimizer = RelativisticAdam([param], amsgrad=True)
+    param.grad = torch.tensor([1.0, math.nan, 1.0])
+    optimizer.step()
+    assert optimizer.state[param]["max_exp_avg_sq"].isnan().tolist() == [False, True, False]
 
 
 def test_norms_that_binary32_cannot_square_are_measured() -> None:

@@ -208,8 +208,8 @@ class Gravity(FirstOrderOptimizer):
         if self._is_fused():
             self._fused().take_gravity_steps(self._work(), self._scaling())
             return
-        if pieces.fit(self.param_groups):
-            pieces.take_gravity_steps(self._work(), self._room)
+        if pieces.fit(self.param_groups) and pieces.states_fit(works := self._work()):
+            pieces.take_gravity_steps(works, self._room)
             return
         divided = parameters_by_sharding(self._parameters())
         waiting: list[Batch] = []

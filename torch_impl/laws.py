@@ -95,7 +95,7 @@ class Law:
         for is_slow in (True, False):
             places = [i for i, ratio in enumerate(ratios) if (ratio < 1) == is_slow]
             if places:
-                ratio = torch.tensor([ratios[i] for i in places], dtype=torch.float64)
+                ratio = torch.tensor([ratios[i] for i in places], dtype=torch.float64, device="cpu")
                 one = torch.ones_like(ratio)
                 gain = self.below(one, ratio) if is_slow else self.above(one, 1 / ratio) / ratio
                 for i, each in zip(places, gain.tolist(), strict=True):

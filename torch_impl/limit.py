@@ -158,7 +158,7 @@ def limit_together(
 
 def round_toward_zero(value: float, dtype: torch.dtype) -> float:
     """Return the largest number of a dtype that is at most ``value`` ≥ 0."""
-    return tensor_toward_zero(torch.tensor(value, dtype=torch.float64), dtype).item()
+    return tensor_toward_zero(torch.tensor(value, dtype=torch.float64, device="cpu"), dtype).item()
 
 
 def tensor_toward_zero(values: Tensor, dtype: torch.dtype) -> Tensor:

@@ -278,8 +278,8 @@ class RelativisticAdam(FirstOrderOptimizer):
         if self._is_fused():
             self._fused().take_adam_steps(self._work(), self._scaling(), decoupled=decoupled)
             return
-        if pieces.fit(self.param_groups):
-            pieces.take_adam_steps(self._work(), self._room, decoupled=decoupled)
+        if pieces.fit(self.param_groups) and pieces.states_fit(works := self._work()):
+            pieces.take_adam_steps(works, self._room, decoupled=decoupled)
             return
         measures = any(map(self._is_measuring, self.param_groups))
         limiters = {

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.testing._internal.two_tensor import TwoTensor
 
 from tests.cpu.common import parameters, stepped
 from torch_impl import Gravity, RelativisticAdam, RelativisticAdamW
@@ -94,6 +95,26 @@ def test_parameters_that_were_given_another_shape_since_are_refused(
         optimizer.step()
     assert torch.equal(first, before)
     assert optimizer.state[first]["step"] == 1
+
+
+@pytest.mark.parametrize("fused", [True, None])
+def test_nor_is_one_of_as_many_entries_in_another_shape(fused: bool | None) -> None:
+    (param,) = parameters([(2, 3)])
+    optimizer = RelativisticAdamW([param], fused=fused)
+    stepped(optimizer, [param], 1)
+    param.data = param.detach().t().contiguous()
+    param.grad = torch.ones_like(param)
+    with pytest.raises(RuntimeError, match=r"state 'exp_avg' of shape \(2, 3\) for a parameter"):
+        optimizer.step()
+
+
+def test_tensors_without_memory_of_their_own_are_refused() -> None:
+    """A kernel would write to address 0."""
+    param = torch.nn.Parameter(TwoTensor(torch.ones(3), torch.ones(3)))  # type: ignore[no-untyped-call]
+    optimizer = RelativisticAdamW([param], fused=True)
+    param.grad = torch.ones_like(param)
+    with pytest.raises(RuntimeError, match="expected tensors with memory of their own"):
+        optimizer.step()
 
 
 def test_state_that_was_made_of_converted_parameters_is_refused() -> None:

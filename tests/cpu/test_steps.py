@@ -186,6 +186,32 @@ def test_a_tensor_whose_proposals_are_kept_is_stepped_like_one_that_is_the_model
     torch.testing.assert_close(*ends, rtol=2e-6, atol=1e-7)
 
 
+def test_proposals_that_binary32_does_not_hold_are_not_kept() -> None:
+    """m = 0.09 over ε = 1e-40 is beyond it; limited it is not, whatever the size of a tensor."""
+    moves = []
+    for size in (BLOCK, BLOCK + 1):
+        param = torch.zeros(size, requires_grad=True)
+        options: Any = {"betas": (0.9, 0.0), "eps": 1e-40, "speed_limit": 0.1}
+        optimizer = RelativisticAdam([param], **options, fused=True)
+        for gradient in (1.0, 0.0):
+            param.grad = torch.full((size,), gradient)
+            optimizer.step()
+        moves.append(param.detach().double().norm().item())
+    assert moves[0] == pytest.approx(moves[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("fused", [None, True])
+def test_what_has_no_limit_is_not_stopped_by_one_of_0(mode: str, fused: bool | None) -> None:
+    param = torch.zeros(3, requires_grad=True)
+    options: Any = {"law": "newtonian", "relativistic_mode": mode, "fused": fused}
+    optimizer = RelativisticAdam([param], lr=0.1, **options)
+    optimizer.param_groups[0]["speed_limit"] = 0.0
+    param.grad = torch.ones(3)
+    optimizer.step()
+    torch.testing.assert_close(param.detach(), torch.full((3,), -0.1))
+
+
 def test_a_gradient_that_is_lazily_negated_is_read_as_what_it_is() -> None:
     (param,) = params = parameters([(4, 5)])
     optimizer = RelativisticAdam(params, fused=True)

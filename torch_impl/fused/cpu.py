@@ -123,13 +123,20 @@ class Kernels:
     def take_adam_steps(self, works: Sequence[Work], _scaling: Scaling, *, decoupled: bool) -> None:
         """Take the step of every group of RelativisticAdam(W)."""
         refuse_converted(works, "cpu")
-        take_adam_steps([AdamStep(w.group, _tensors(w), decoupled=decoupled) for w in works])
+        known = [_tensors(work) for work in works]
+        take_adam_steps(
+            [
+                AdamStep(work.group, tensors, decoupled=decoupled)
+                for work, tensors in zip(works, known, strict=True)
+            ]
+        )
 
     def take_gravity_steps(self, works: Sequence[Work], _scaling: Scaling) -> None:
         """Take the step of every group of Gravity."""
         refuse_converted(works, "cpu")
-        for work in works:
-            take_gravity_step(work.group, _tensors(work))
+        known = [_tensors(work) for work in works]
+        for work, tensors in zip(works, known, strict=True):
+            take_gravity_step(work.group, tensors)
 
 
 def _tensors(work: Work) -> Tensors:
@@ -192,10 +199,9 @@ def _adam(group: dict[str, Any], *, decoupled: bool) -> Adam:
     beta1, beta2 = map(as_number, group["betas"])
     lr, penalty = as_number(group["lr"]), as_number(group["weight_decay"])
     law, mode = LAWS[group["law"]], group["relativistic_mode"]
-    limit = as_number(group["speed_limit"])
-    if group["speed_follows_lr"]:
+    limit = as_number(group["speed_limit"]) if law.limits else math.inf
+    if group["speed_follows_lr"] and law.limits:
         limit = float(following(limit, lr, group["speed_reference_lr"]))
-    unlimited = not law.limits or math.isinf(limit)
     return Adam(
         beta1=np.float32(beta1),
         rest1=np.float32(1 - beta1),
@@ -213,7 +219,7 @@ def _adam(group: dict[str, Any], *, decoupled: bool) -> Adam:
         law=LAW_CODES[law.key],
         unit=UNITS.index(group["speed_unit"]),
         weighs=group["speed_unit"] == "relative",
-        entries=mode == "per_component" or (mode == "per_param" and unlimited),
+        entries=mode == "per_component" or (mode == "per_param" and math.isinf(limit)),
         amsgrad=group["amsgrad"],
         common=law.key == "smooth_sqrt"
         and not group["amsgrad"]

@@ -363,8 +363,9 @@ def measure(table, work, adam, numbers, squares, thetas, kept):
     """Advance pieces, and limit them if entries are limited by themselves; else measure them.
 
     A piece is a tensor, its first entry and its end; ``squares`` takes Σu², ``thetas`` Σθ² and
-    ``kept``, unless it is None, û.
+    ``kept``, unless it is None, û. Returns whether binary32 held Σû².
     """
+    held = True
     for k in range(work.shape[0]):
         t, low, high = work[k, 0], work[k, 1], work[k, 2]
         root, rate = _f(numbers[ROOT, t]), numbers[RATE, t]
@@ -397,10 +398,12 @@ def measure(table, work, adam, numbers, squares, thetas, kept):
             square = _advance(table, t, start, end, adam, root, kept)
             if not 1e-25 < square < 1e35:  # beyond, binary32 loses terms
                 square = _exact_square(table, t, start, end, adam, root)
+                held = False
             total += square
         squares[k] = rate * rate * total
         if adam.weighs:
             thetas[k] = _wide_square(table[PARAM, t], low, high)
+    return held
 
 
 @compiled
@@ -462,7 +465,7 @@ def whole(table, work, firsts, adam, numbers, squares, thetas, factors):
         own, ends = work[a:b], firsts[i : i + 2] - a
         keeps = b - a == 1 and own[0, 2] > BLOCK
         if keeps:
-            measure(table, own, adam, numbers, squares[a:b], thetas[a:b], kept)
+            keeps = measure(table, own, adam, numbers, squares[a:b], thetas[a:b], kept)
         else:
             measure(table, own, adam, numbers, squares[a:b], thetas[a:b], None)
         factors_of_tensors(own, ends, adam, numbers, squares[a:b], thetas[a:b], factors[a:b])

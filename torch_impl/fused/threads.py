@@ -50,6 +50,8 @@ class Tensors:
         largest = others[1] if len(others) > 1 else second
         self.table = np.stack((params, grads, first, second, largest, steps))
         self.counts = entries(rows[0])
+        if not (self.table[:-1] != 0).all(axis=0)[np.array(self.counts) > 0].all():
+            raise RuntimeError("`fused=True` expected tensors with memory of their own")
         self.work, self.firsts = cut_into_pieces(tuple(self.counts), PIECE)
 
     def spread(self, task: Callable[[slice], None]) -> None:

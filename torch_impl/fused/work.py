@@ -73,17 +73,17 @@ def entries(tensors: Sequence[Tensor]) -> list[int]:
 
 
 def are_plain(params: list[Tensor], grads: list[Tensor], buffers: list[list[Tensor]]) -> bool:
-    """Whether all are contiguous tensors in binary32 on the CPU, each as large as its parameter.
+    """Whether all are contiguous tensors in binary32 on the CPU, in the shape of their parameter.
 
     That is the usual case, in which nothing else need be asked of a thousand small tensors.
     """
-    kind, sizes = torch.float32, [*map(Tensor.numel, params)]
+    kind, shapes = torch.float32, [param.shape for param in params]
     return (
         all(
             x.dtype is kind and x.is_cpu and x.is_contiguous()
             for x in chain(params, grads, *buffers)
         )
-        and all([*map(Tensor.numel, row)] == sizes for row in (grads, *buffers))
+        and all([x.shape for x in row] == shapes for row in (grads, *buffers))
         and not any(map(Tensor.is_neg, grads))
     )
 

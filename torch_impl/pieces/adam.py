@@ -91,7 +91,7 @@ class AdamStep:
         self.decay = self.lr * penalty if decoupled else 0.0
         self.unit, self.mode = group["speed_unit"], group["relativistic_mode"]
         self.limit = as_number(group["speed_limit"]) if self.law.limits else math.inf
-        if group["speed_follows_lr"]:
+        if group["speed_follows_lr"] and self.law.limits:
             self.limit = float(following(self.limit, self.lr, group["speed_reference_lr"]))
         self.tensors = tensors_of(work)
         self.squares, self.thetas = ([0.0] * len(self.tensors) for _ in range(2))
@@ -127,6 +127,8 @@ class AdamStep:
             eps=float(self.group["eps"]),
             maximize=False,
         )
+        if largest:  # which torch may leave without what is NaN
+            torch._foreach_maximum_(largest[0], second)
         return Proposal(pieces, sizes, opposite, parts, small)
 
     def _directions(self, pieces: list[Piece], sizes: list[int], *, small: bool) -> list[Tensor]:
@@ -157,7 +159,7 @@ class AdamStep:
             proposal = self.propose(pieces, opposite.narrow(0, start, size))
             params = [piece.param for piece in pieces]
             if proposal.small:
-                lengths = torch.tensor(proposal.sizes)
+                lengths = torch.tensor(proposal.sizes, device="cpu")
                 squares = _squares(proposal.opposite, lengths)
                 thetas = _squares(torch.cat(params), lengths) if weighed else [0.0] * len(pieces)
             else:
@@ -234,7 +236,7 @@ class AdamStep:
                 torch.addcmul(ones, opposite, opposite, value=c**-2, out=root).sqrt_()  # ≥ 1
                 opposite.div_(root).clamp_(-c, c)
             else:
-                limits = torch.tensor(c, dtype=torch.float32)
+                limits = torch.tensor(c, dtype=torch.float32, device="cpu")
                 if param is not None:
                     limits = param.abs().clamp_(min=RELATIVE_FLOOR).mul_(limits)
                 opposite.copy_(self.law.limit_entries(opposite, limits))
@@ -243,8 +245,9 @@ class AdamStep:
         """Add gain·(−u) to pieces, and the opposite of their decay: by an SGD of that rate."""
         params = [piece.param for piece in proposal.pieces]
         if proposal.small and len({*gains}) > 1:
-            each = torch.tensor(gains, dtype=torch.float32)
-            proposal.opposite.mul_(each.repeat_interleave(torch.tensor(proposal.sizes)))
+            each = torch.tensor(gains, dtype=torch.float32, device="cpu")
+            lengths = torch.tensor(proposal.sizes, device="cpu")
+            proposal.opposite.mul_(each.repeat_interleave(lengths))
             gains = [1.0] * len(gains)
         rows = zip(gains, params, proposal.parts, strict=True)
         for gain, alike in groupby(rows, key=itemgetter(0)):
@@ -286,6 +289,7 @@ def take_adam_steps(works: Sequence[Work], room: Room, *, decoupled: bool) -> No
     for step, tensors in sorted(blocks, key=lambda block: -size_of(block[1])):
         step.limit_tensors(tensors)  # the largest first: room for it is room for all
     _limit_together([step for step in steps if step.mode == "global"], room)
+    room.leave()
 
 
 def _limit_together(steps: Sequence[AdamStep], room: Room) -> None:

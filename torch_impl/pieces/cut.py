@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..arguments import as_number
 from ..batches import as_real
 from ..fused import Work, entries, is_dense
 from ..schedules import is_auto
-from ..sharding import is_distributed
 
 PIECE = 2**19
 """Entries of a tensor that are stepped together."""
@@ -27,10 +27,28 @@ LEAST = 2**14
 SMALL = 2**13
 """Entries of a tensor, on average, that are copied faster than each is told apart from others."""
 
+FASTEST, SLOWEST = 2.0**63, 1e-30
+"""A rate by which the largest moment is not multiplied beyond binary32; a limit over a rate."""
+
+USED_AGAIN = 2**16
+"""Entries of a room from which on it is kept: less is new sooner than it is worth its memory."""
+
+PLAIN = {Tensor, torch.nn.Parameter}
+"""The types whose operations are torch's own."""
+
 
 def fit(groups: Sequence[dict[str, Any]]) -> bool:
     """Whether a step of these groups is one in pieces: float32 on the CPU, and nothing special."""
     return not torch.compiler.is_compiling() and all(map(_fits, groups))
+
+
+def states_fit(works: Iterable[Work]) -> bool:
+    """Whether the state of parameters that fit is as it was made, in their dtype."""
+    return all(
+        work.plain
+        or all([x.dtype for x in row] == [x.dtype for x in work.params] for row in work.buffers)
+        for work in works
+    )
 
 
 def _fits(group: dict[str, Any]) -> bool:
@@ -38,13 +56,23 @@ def _fits(group: dict[str, Any]) -> bool:
     measures = group.get("telemetry") or is_auto(group.get("speed_limit"))
     if special or measures or group.get("placement", "update") != "update":
         return False
-    return all(
-        param.is_cpu
+    return _is_moderate(group) and all(
+        type(param) in PLAIN
+        and param.is_cpu
         and param.dtype in {torch.float32, torch.complex64}
-        and not is_distributed(param)
         and (param.is_contiguous() or is_dense(param))
+        and not param.is_neg()
         for param in group["params"]
     )
+
+
+def _is_moderate(group: dict[str, Any]) -> bool:
+    """Whether no rate of Adam's takes a moment, and no limit a gain, beyond binary32."""
+    if "betas" not in group:
+        return True
+    rate, limit = as_number(group["lr"]), as_number(group["speed_limit"])
+    rate /= 1 - as_number(group["betas"][0])
+    return rate < FASTEST and (limit == 0 or limit > SLOWEST * rate)
 
 
 class Piece(NamedTuple):
@@ -157,8 +185,18 @@ class Room:
     """
 
     def __init__(self) -> None:
-        self.together, self._waiting = 0, torch.empty(0, dtype=torch.float32)
+        self._empty()
+
+    def _empty(self) -> None:
+        self.together = 0
         self._rows: dict[str, Tensor] = {}
+        self._waiting: Tensor | None = None
+
+    def leave(self) -> None:
+        """End a step: what there is little of is not kept."""
+        waiting = 0 if self._waiting is None else self._waiting.numel()
+        if max(self.together, waiting) < USED_AGAIN:
+            self._empty()
 
     def hold(self, tensors: Sequence[Piece]) -> None:
         """Have room for some tensors in pieces, and for several small ones together."""
@@ -171,14 +209,17 @@ class Room:
     def row(self, name: str, size: int, start: int = 0) -> Tensor:
         """Return a part of the row of this name; at first, and if none writes, it has ones."""
         if name not in self._rows:
-            self._rows[name] = torch.ones(self.together, dtype=torch.float32)
+            with torch.inference_mode(mode=False):  # another step may be without
+                ones = torch.ones(self.together, dtype=torch.float32, device="cpu")
+            self._rows[name] = ones
         return self._rows[name].narrow(0, start, size)
 
     def waiting(self, size: int) -> Tensor:
         """Return room for so many entries that wait."""
-        if self._waiting.numel() < size:
-            self._waiting = self._waiting.new_empty(0)  # not both at a time
-            self._waiting = self._waiting.new_empty(size)
+        if self._waiting is None or self._waiting.numel() < size:
+            self._waiting = None  # not both at a time
+            with torch.inference_mode(mode=False):
+                self._waiting = torch.empty(size, dtype=torch.float32, device="cpu")
         return self._waiting.narrow(0, 0, size)
 
 

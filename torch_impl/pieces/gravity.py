@@ -24,18 +24,23 @@ def take_gravity_steps(works: Sequence[Work], room: Room) -> None:
     groups = [(work.group, tensors_of(work)) for work in works]
     room.hold([tensor for _, tensors in groups for tensor in tensors])
     for group, tensors in groups:
+        apart: list[Piece] = []
+        small: list[Piece] = []
         for tensor in tensors:
-            if not are_small([tensor]):
-                _take_step(tensor, group, room)
-        small = [tensor for tensor in tensors if are_small([tensor])]
+            (small if are_small([tensor]) else apart).append(tensor)
+        if len(small) == 1:
+            apart, small = tensors, []
+        for tensor in apart:
+            _take_step(tensor, group, room)
         for several in pieces_of(small, room.together):
             _take_steps(several, group, room)
+    room.leave()
 
 
 def _take_step(tensor: Piece, group: dict[str, Any], room: Room) -> None:
     """Take the step of a tensor, piece by piece."""
     pieces, penalty = tensor.cut(), _number(group, "weight_decay")
-    peak = torch.zeros((), dtype=torch.float32)
+    peak = torch.zeros((), dtype=torch.float32, device="cpu")
     for piece in pieces:
         low, high = torch.aminmax(direction_of(piece, group, penalty, room))
         peak = torch.maximum(peak, torch.maximum(-low, high))  # NaN if there is one
@@ -51,7 +56,7 @@ def _take_step(tensor: Piece, group: dict[str, Any], room: Room) -> None:
 def _take_steps(tensors: list[Piece], group: dict[str, Any], room: Room) -> None:
     """Take the steps of tensors together, as far as that goes."""
     sizes = [tensor.size for tensor in tensors]
-    lengths = torch.tensor(sizes)
+    lengths = torch.tensor(sizes, device="cpu")
     direction = directions_together(tensors, group, _number(group, "weight_decay"), room)
     peaks = torch.segment_reduce(direction.abs(), "max", lengths=lengths)
     scales = _scale(peaks, group).repeat_interleave(lengths)
