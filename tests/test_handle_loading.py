@@ -279,3 +279,14 @@ def test_its_own_hook_is_not_taken_for_one_that_loading_left() -> None:
 
     report = run_checks(Subject(limited_adamw), only=["hooks_around_saving_and_loading_are_called"])
     assert report.counts["passed"] == 1
+
+
+@pytest.mark.parametrize("name", ["capturable", "fused"])
+def test_a_flag_that_is_several_is_refused_before_torch_asks_it(name: str) -> None:
+    param = torch.ones(2, requires_grad=True)
+    optimizer = torch.optim.AdamW([param])
+    limit_speed(optimizer, 0.1)
+    saved = optimizer.state_dict()
+    saved["param_groups"][0][name] = torch.zeros(2)
+    with pytest.raises(ValueError, match=rf"{name} of param_groups\[0\] is tensor.*a flag"):
+        optimizer.load_state_dict(saved)

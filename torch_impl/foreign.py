@@ -139,6 +139,11 @@ def check_loaded(optimizer: Optimizer, state_dict: StateDict) -> None:
     """
     saved = as_dict("state_dict", state_dict)
     check_form({key: {} if key == "state" else value for key, value in saved.items()})
+    for i, group in enumerate(saved["param_groups"]):
+        for name in ("capturable", "fused"):  # which torch.optim asks while it loads
+            value = group.get(name)
+            if isinstance(value, Tensor) and value.numel() != 1:
+                raise ValueError(f"{name} of param_groups[{i}] is {value!r}: expected a flag")
     check_order(optimizer, state_dict)
     needed = BUFFERS.get(type(optimizer))
     if needed is not None:
