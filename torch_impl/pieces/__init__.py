@@ -1,4 +1,7 @@
-"""Steps of large tensors on the CPU: a piece that its caches hold goes through the whole step."""
+"""Steps without kernels on the CPU: what its caches hold goes through the whole step.
+
+That is a piece of a large tensor, or many small ones as one.
+"""
 
 from .adam import take_adam_steps
 from .cut import Room, fit, states_fit
