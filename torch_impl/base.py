@@ -18,11 +18,12 @@ from .fused import (
     Scaling,
     Work,
     alike,
-    are_plain,
+    are_uniform,
     kernels_for,
     lie_alike,
     refuse_other_shapes,
     refuse_without_kernels,
+    share_device,
 )
 from .nonfinite import (
     Guard,
@@ -218,13 +219,13 @@ class FirstOrderOptimizer(Optimizer, ABC):
             params, grads, steps = self._init_lists(group, buffers)
             if params:
                 rows = list(buffers.values())
-                plain = are_plain(params, grads, rows)
-                if not plain:
+                uniform = are_uniform(params, grads, rows)
+                if not uniform:
                     refuse_other_shapes(number, params, grads, buffers)
                     for key, values in buffers.items():
                         self._lay_out(params, key, values)
                     grads = alike(grads, params)
-                works.append(Work(number, group, params, grads, rows, steps, plain))
+                works.append(Work(number, group, params, grads, rows, steps, uniform))
         return works
 
     def _lay_out(self, params: list[Tensor], key: str, values: list[Tensor]) -> None:
@@ -273,7 +274,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
             found = list(map(read, states))
         for values, column in zip((steps, *buffers), zip(*found, strict=True), strict=False):
             values.extend(column)
-        if lives_on_device(group):
+        if params and lives_on_device(group):
             self._follow(params, steps)
 
     def _complete(
@@ -294,7 +295,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
     def _follow(self, params: list[Tensor], steps: list[Tensor]) -> None:
         """Have steps in binary32 on the device of their parameters, which may have been moved."""
         kind = torch.float32
-        if all(x.is_cpu for x in params) and all(x.is_cpu and x.dtype is kind for x in steps):
+        if all(x.dtype is kind for x in steps) and share_device([*params, *steps]):
             return
         for i, (param, step) in enumerate(zip(params, steps, strict=True)):
             if step.device != param.device or step.dtype is not kind:

@@ -22,6 +22,7 @@ from torch_impl import RelativisticAdam
 from torch_impl.fused import threads as sharing
 from torch_impl.fused.cpu_kernels import BLOCK
 from torch_impl.fused.threads import ALONE, PIECE, Tensors, cut_into_pieces
+from torch_impl.fused.work import Work
 
 
 @pytest.fixture
@@ -35,6 +36,12 @@ def threads() -> Iterator[Callable[[int], None]]:
 def shared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps are shared, small as they are."""
     monkeypatch.setattr(sharing, "ALONE", 0)
+
+
+def tensors_of(counts: list[int]) -> Tensors:
+    """Tensors of these sizes."""
+    params = [torch.zeros(count) for count in counts]
+    return Tensors(Work(0, {}, params, params, [params], params, uniform=True))
 
 
 @pytest.mark.parametrize(("case", "options"), VARIANTS)
@@ -135,8 +142,7 @@ def test_every_tensor_is_stepped_once_by_one_thread_or_cut(counts: list[int], nu
         context.setattr(sharing, "PIECE", 4)
         context.setattr(sharing, "ALONE", 0)
         context.setattr(torch, "get_num_threads", lambda: number)
-        params = [torch.zeros(count) for count in counts]
-        tensors = Tensors(params, params, params, params, params)
+        tensors = tensors_of(counts)
         notes = Notes(tensors)
         notes()
     cut = [tensor for what, tensor in notes.passes if what == "settle"]
@@ -154,8 +160,7 @@ def test_threads_have_like_shares(threads: Callable[[int], None]) -> None:
     """And this one is among them."""
     threads(2)
     for counts in ([PIECE] * 6, [6 * PIECE], [1000] * 2000, [PIECE, 3 * PIECE, 1, 2 * PIECE]):
-        params = [torch.zeros(count) for count in counts]
-        notes = Notes(Tensors(params, params, params, params, params))
+        notes = Notes(tensors_of(counts))
         notes()
         shares = notes.by
         assert threading.get_ident() in shares
@@ -167,8 +172,7 @@ def test_threads_have_like_shares(threads: Callable[[int], None]) -> None:
 def test_a_thread_has_a_piece_where_there_are_as_many(threads: Callable[[int], None]) -> None:
     threads(4)
     runs: list[slice] = []
-    params = [torch.zeros(4 * PIECE)]
-    Tensors(params, params, params, params, params).spread(runs.append)
+    tensors_of([4 * PIECE]).spread(runs.append)
     assert sorted(run.start for run in runs) == [0, 1, 2, 3]
 
 
@@ -176,8 +180,7 @@ def test_few_entries_are_left_to_this_thread(threads: Callable[[int], None]) -> 
     threads(2)
     for count, expected in ((ALONE, 1), (ALONE + 1, 2)):
         runs: list[slice] = []
-        params = [torch.zeros(count // 2), torch.zeros(count - count // 2)]
-        Tensors(params, params, params, params, params).spread(runs.append)
+        tensors_of([count // 2, count - count // 2]).spread(runs.append)
         assert len(runs) == expected
 
 

@@ -107,7 +107,7 @@ def test_numbers_are_rounded_to_bfloat16_as_torch_does() -> None:
 
 
 def test_what_is_compiled_moves_128_bits_and_rounds_every_operation(tmp_path: Path) -> None:
-    """Each whole block has a branch of wide accesses: two at a time for 2,048 entries and 8 warps.
+    """Each whole block has a branch of wide accesses: two at a time for 1,024 entries and 4 warps.
 
     No quotient or root is approximate, nothing is fused, no array is in local memory.
     """

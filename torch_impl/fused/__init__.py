@@ -12,11 +12,11 @@ from .work import (
     Scaling,
     Work,
     alike,
-    are_plain,
-    entries,
+    are_uniform,
     is_dense,
     lie_alike,
     refuse_other_shapes,
+    share_device,
 )
 
 __all__ = [
@@ -24,14 +24,14 @@ __all__ = [
     "Scaling",
     "Work",
     "alike",
-    "are_plain",
-    "entries",
+    "are_uniform",
     "is_dense",
     "kernels_for",
     "lie_alike",
     "refuse_converted",
     "refuse_other_shapes",
     "refuse_without_kernels",
+    "share_device",
 ]
 
 
@@ -133,7 +133,7 @@ def refuse_converted(works: Sequence[Work], kind: str) -> None:
         The kind of device that the kernels are for.
     """
     for work in works:
-        if work.plain and home_of(work.params[0]) == kind:
+        if work.uniform and home_of(work.params[0]) == kind:
             continue
         for (device, dtype), param in {(p.device, p.dtype): p for p in work.params}.items():
             if home_of(param) != kind or dtype not in HOMES[kind].dtypes:

@@ -123,7 +123,7 @@ class Kernels:
     def take_adam_steps(self, works: Sequence[Work], _scaling: Scaling, *, decoupled: bool) -> None:
         """Take the step of every group of RelativisticAdam(W)."""
         refuse_converted(works, "cpu")
-        known = [_tensors(work) for work in works]
+        known = [*map(Tensors, works)]  # what is refused is before any of it is stepped
         take_adam_steps(
             [
                 AdamStep(work.group, tensors, decoupled=decoupled)
@@ -134,13 +134,9 @@ class Kernels:
     def take_gravity_steps(self, works: Sequence[Work], _scaling: Scaling) -> None:
         """Take the step of every group of Gravity."""
         refuse_converted(works, "cpu")
-        known = [_tensors(work) for work in works]
+        known = [*map(Tensors, works)]
         for work, tensors in zip(works, known, strict=True):
             take_gravity_step(work.group, tensors)
-
-
-def _tensors(work: Work) -> Tensors:
-    return Tensors(work.params, work.grads, *work.buffers, work.steps)
 
 
 def take_adam_steps(steps: Sequence[AdamStep]) -> None:

@@ -9,9 +9,8 @@ from itertools import pairwise
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from .work import entries
+from .work import Work
 
 PIECE = 2**18
 """Entries of a tensor that one thread takes on; a multiple of `cpu_kernels.BLOCK`."""
@@ -28,9 +27,8 @@ class Tensors:
 
     Parameters
     ----------
-    rows
-        Parameters, gradients that lie in memory as they do, state buffers and steps, as in
-        `cpu_kernels`, which have to outlive this; the last kinds of buffer may be missing.
+    work
+        The tensors, which have to outlive this.
 
     Attributes
     ----------
@@ -44,12 +42,9 @@ class Tensors:
         The first piece of every tensor, and the number of pieces.
     """
 
-    def __init__(self, *rows: Sequence[Tensor]) -> None:
-        params, grads, first, *others, steps = map(_addresses, rows)
-        second = others[0] if others else first
-        largest = others[1] if len(others) > 1 else second
-        self.table = np.stack((params, grads, first, second, largest, steps))
-        self.counts = entries(rows[0])
+    def __init__(self, work: Work) -> None:
+        self.table = work.addresses()
+        self.counts = work.sizes
         if not (self.table[:-1] != 0).all(axis=0)[np.array(self.counts) > 0].all():
             raise RuntimeError("`fused=True` expected tensors with memory of their own")
         self.work, self.firsts = cut_into_pieces(tuple(self.counts), PIECE)
@@ -131,10 +126,6 @@ def cut_into_pieces(
     lows = (np.arange(firsts[-1]) - firsts[tensors]) * piece
     ends = np.minimum(lows + piece, sizes[tensors])
     return np.stack([tensors, lows, ends], axis=1), firsts
-
-
-def _addresses(row: Sequence[Tensor]) -> NDArray[np.int64]:
-    return np.fromiter(map(Tensor.data_ptr, row), np.int64, len(row))
 
 
 def _together(task: Callable[[slice], None], runs: Sequence[slice]) -> None:

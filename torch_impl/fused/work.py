@@ -1,11 +1,15 @@
 """What kernels are given: the tensors of a parameter group that have a gradient."""
 
-from collections.abc import Sequence
 from itertools import chain
+from operator import attrgetter
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+_DTYPE, _IS_CPU, _SHAPE = map(attrgetter, ("dtype", "is_cpu", "shape"))
 
 
 class Work(NamedTuple):
@@ -18,8 +22,8 @@ class Work(NamedTuple):
     params, grads, buffers, steps
         Parameters, gradients laid out in memory as these are, the state buffers of each kind, and
         steps. A gradient may be a copy that is not held by anyone else.
-    plain
-        Whether all of it is as `are_plain` says.
+    uniform
+        Whether all of it is as `are_uniform` says.
     """
 
     number: int
@@ -28,22 +32,35 @@ class Work(NamedTuple):
     grads: list[Tensor]
     buffers: list[list[Tensor]]
     steps: list[Tensor]
-    plain: bool
+    uniform: bool
 
-    def rows(self) -> tuple[list[Tensor], ...]:
-        """Return parameters, gradients, three kinds of buffers and steps, as kernels know them.
+    def addresses(self) -> NDArray[np.int64]:
+        """Return where parameters, gradients, three kinds of buffers and steps are, a row of each.
 
-        A kind that there is not is the one before it.
+        Where there is no such kind, it is the one before.
         """
-        first, *others = self.buffers
+        params, grads, first, *others, steps = (
+            np.fromiter(map(Tensor.data_ptr, row), np.int64, len(row))
+            for row in (self.params, self.grads, *self.buffers, self.steps)
+        )
         second = others[0] if others else first
         largest = others[1] if len(others) > 1 else second
-        return self.params, self.grads, first, second, largest, self.steps
+        return np.stack((params, grads, first, second, largest, steps))
+
+    @property
+    def sizes(self) -> list[int]:
+        """The numbers of real entries of the tensors."""
+        if self.uniform:
+            return list(map(Tensor.numel, self.params))
+        return [x.numel() * (2 if x.is_complex() else 1) for x in self.params]
 
     @property
     def places(self) -> list[int]:
         """The places of the parameters in their group, which are the same in every step."""
-        place = {id(param): i for i, param in enumerate(self.group["params"])}
+        known = self.group["params"]
+        if len(self.params) == len(known):
+            return list(range(len(known)))
+        place = {id(param): i for i, param in enumerate(known)}
         return [place[id(param)] for param in self.params]
 
     def at(self, indices: list[int]) -> "Work":
@@ -54,7 +71,7 @@ class Work(NamedTuple):
 
         params, grads, steps = some(self.params), some(self.grads), some(self.steps)
         buffers = [some(row) for row in self.buffers]
-        return Work(self.number, self.group, params, grads, buffers, steps, self.plain)
+        return Work(self.number, self.group, params, grads, buffers, steps, self.uniform)
 
 
 class Scaling(NamedTuple):
@@ -67,25 +84,30 @@ class Scaling(NamedTuple):
     found_inf: Tensor | None = None
 
 
-def entries(tensors: Sequence[Tensor]) -> list[int]:
-    """Return the numbers of real entries of tensors."""
-    return [x.numel() * (2 if x.dtype.is_complex else 1) for x in tensors]
-
-
-def are_plain(params: list[Tensor], grads: list[Tensor], buffers: list[list[Tensor]]) -> bool:
-    """Whether all are contiguous tensors in binary32 on the CPU, in the shape of their parameter.
+def are_uniform(params: list[Tensor], grads: list[Tensor], buffers: list[list[Tensor]]) -> bool:
+    """Whether all are contiguous tensors in binary32 on one device, in the parameters' shapes.
 
     That is the usual case, in which nothing else need be asked of a thousand small tensors.
     """
-    kind, shapes = torch.float32, [param.shape for param in params]
+    tensors, shapes = [*chain(params, grads, *buffers)], [*map(_SHAPE, params)]
     return (
-        all(
-            x.dtype is kind and x.is_cpu and x.is_contiguous()
-            for x in chain(params, grads, *buffers)
-        )
-        and all([x.shape for x in row] == shapes for row in (grads, *buffers))
+        {*map(_DTYPE, tensors)} == {torch.float32}
+        and share_device(tensors)
+        and all(map(Tensor.is_contiguous, tensors))
+        and all([*map(_SHAPE, row)] == shapes for row in (grads, *buffers))
         and not any(map(Tensor.is_neg, grads))
     )
+
+
+def share_device(tensors: list[Tensor]) -> bool:
+    """Whether tensors are on the device of the first of them.
+
+    Numbers of devices tell: beside the CPU, which has none, torch has one kind of device at a time.
+    """
+    first = tensors[0]
+    if first.is_cpu:
+        return all(map(_IS_CPU, tensors))
+    return {*map(Tensor.get_device, tensors)} == {first.get_device()}
 
 
 def is_dense(tensor: Tensor) -> bool:

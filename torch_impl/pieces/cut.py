@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..arguments import as_number
 from ..batches import as_real
-from ..fused import Work, entries, is_dense
+from ..fused import Work, is_dense
 from ..schedules import is_auto
 
 PIECE = 2**19
@@ -45,7 +45,7 @@ def fit(groups: Sequence[dict[str, Any]]) -> bool:
 def states_fit(works: Iterable[Work]) -> bool:
     """Whether the state of parameters that fit is as it was made, in their dtype."""
     return all(
-        work.plain
+        work.uniform
         or all([x.dtype for x in row] == [x.dtype for x in work.params] for row in work.buffers)
         for work in works
     )
@@ -110,10 +110,9 @@ class Piece(NamedTuple):
 def tensors_of(work: Work) -> list[Piece]:
     """Count a step of every tensor of a group; return each that has entries, as one piece."""
     torch._foreach_add_(work.steps, 1)
-    sizes = entries(work.params)
-    rows = zip(sizes, work.params, work.grads, work.steps, *work.buffers, strict=True)
+    rows = zip(work.sizes, work.params, work.grads, work.steps, *work.buffers, strict=True)
     filled = (row for row in rows if row[0])
-    flat = _row if work.plain else _flat
+    flat = _row if work.uniform else _flat
     return [
         Piece(number, flat(param), flat(grad), [*map(flat, state)], step, size)
         for number, (size, param, grad, step, *state) in enumerate(filled)
@@ -168,7 +167,7 @@ def _flat(tensor: Tensor) -> Tensor:
 
 
 def _row(tensor: Tensor) -> Tensor:
-    """Return the same of a plain one, sooner."""
+    """Return the same of a contiguous one, sooner."""
     own = tensor.detach() if tensor.requires_grad else tensor
     return own if own.dim() == 1 else own.view(-1)
 

@@ -149,16 +149,14 @@ def _apply(here, inside, numbers, s, p, seed, how: tl.constexpr):
 
 
 @triton.jit
-def _measure_block(
-    here, inside, numbers, squares, thetas, scale, how: tl.constexpr, weighed: tl.constexpr
-):
+def _measure_block(here, inside, numbers, squares, thetas, scale, how: tl.constexpr):
     _, tensors, t, block, _ = here
     u = _advanced(here, inside, numbers, scale, how).to(tl.float64)
     if inside is not None:
         u = tl.where(inside, u, 0.0)
     rate = column(numbers, RATE, t, tensors)
     tl.store(squares + block, tl.sum(u * u, axis=0) * rate * rate)
-    if weighed:
+    if thetas is not None:
         p = read(here, inside, PARAM, how.kind, how).to(tl.float64)
         tl.store(thetas + block, tl.sum(p * p, axis=0))
 
@@ -176,25 +174,24 @@ def measure(
     scale,
     found,
     how: tl.constexpr,
-    weighed: tl.constexpr,
 ):
-    """Advance the moments of a block and store its Σu², and Σθ² if it is ``weighed``."""
+    """Advance the moments of a block and store its Σu², and Σθ² where there is room for it."""
     if was_found(found):
         return
     here, inside, full = place(table, blocks, firsts, counts, tensors, backwards=False)
     if full:
-        _measure_block(here, None, numbers, squares, thetas, scale, how, weighed)
+        _measure_block(here, None, numbers, squares, thetas, scale, how)
     else:
-        _measure_block(here, inside, numbers, squares, thetas, scale, how, weighed)
+        _measure_block(here, inside, numbers, squares, thetas, scale, how)
 
 
 @triton.jit(do_not_specialize=GENERAL)
-def add_up(squares, thetas, total, blocks, found, weighed: tl.constexpr):
-    """Store Σu² of all blocks of a bucket, and Σθ² if it is ``weighed``."""
+def add_up(squares, thetas, total, blocks, found):
+    """Store Σu² of all blocks of a bucket, and Σθ² if they have one."""
     if was_found(found):
         return
     tl.store(total, total_of(squares, blocks * 0, blocks))
-    if weighed:
+    if thetas is not None:
         tl.store(total + 1, total_of(thetas, blocks * 0, blocks))
 
 

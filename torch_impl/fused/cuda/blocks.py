@@ -15,8 +15,11 @@ from typing import NamedTuple
 import triton
 import triton.language as tl
 
-BLOCK = tl.constexpr(2048)
+BLOCK = tl.constexpr(1024)
 """Entries of a block."""
+
+WARPS = 4
+"""Warps that take on a block: two accesses of 128 bits a thread."""
 
 TERMS = tl.constexpr(8192)
 """Terms that are added up at a time."""

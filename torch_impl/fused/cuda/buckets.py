@@ -1,6 +1,7 @@
 """Tables of tensors on the device, kept from step to step."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,8 +36,10 @@ class Bucket:
         Addresses, shape (`ROWS`, tensors).
     numbers, factors
         What kernels store of tensors.
-    squares, thetas, peaks, total
-        What they store of blocks, and of all of them together.
+    squares, thetas, peaks
+        What they store of blocks, where they need it.
+    total
+        What they store of all blocks together.
     """
 
     def __init__(self, device: torch.device, sizes: Sequence[int], numbers: int) -> None:
@@ -45,20 +48,35 @@ class Bucket:
         blocks = -(-each // int(BLOCK))
         firsts = np.concatenate([[0], np.cumsum(blocks)])
         tensors = len(sizes)
-        self.count = count = int(firsts[-1])
+        self.count = int(firsts[-1])
         self.firsts = _copied(firsts.astype(np.int32), device)
         self.counts = _copied(each, device)
         self.blocks = _copied(np.repeat(np.arange(tensors, dtype=np.int32), blocks), device)
         self.table = torch.zeros((ROWS, tensors), dtype=torch.int64, device=device)
         self.numbers = torch.zeros((numbers, tensors), dtype=torch.float64, device=device)
         self.factors = torch.zeros(tensors, dtype=torch.float32, device=device)
-        self.squares = torch.zeros(count, dtype=torch.float64, device=device)
-        self.thetas = torch.zeros(count, dtype=torch.float64, device=device)
-        self.peaks = torch.zeros(count, dtype=torch.int32, device=device)
         self.total = torch.zeros(2, dtype=torch.float64, device=device)
         self._rows: NDArray[np.int64] | None = None
         self._spare: Tensor | None = self._room()  # a capture may not ask for it
         self._captured: list[Tensor] = []
+
+    @cached_property
+    def squares(self) -> Tensor:
+        """Σu² of blocks."""
+        return self._of_blocks(torch.float64)
+
+    @cached_property
+    def thetas(self) -> Tensor:
+        """Σθ² of blocks."""
+        return self._of_blocks(torch.float64)
+
+    @cached_property
+    def peaks(self) -> Tensor:
+        """The bits of max|g| of blocks."""
+        return self._of_blocks(torch.int32)
+
+    def _of_blocks(self, dtype: torch.dtype) -> Tensor:
+        return torch.empty(self.count, dtype=dtype, device=self.table.device)
 
     def where(self) -> tuple[Any, ...]:
         """Return what tells the programs of a launch which blocks are theirs."""

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 import triton.language as tl
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ...arguments import as_number
 from ...laws import LAWS
 from .. import refuse_converted
-from ..work import Scaling, Work, entries
+from ..work import Scaling, Work
 from . import adam, gravity
-from .blocks import How
+from .blocks import WARPS, How
 from .buckets import Bucket, is_capturing
 
 KINDS: Mapping[torch.dtype, tl.dtype] = {
@@ -121,35 +122,33 @@ class AdamPart(Part):
             how=self.how,
             law=self.law,
             unit=self.unit,
-            num_warps=8,
+            num_warps=WARPS,
             **ROUNDED,
         )
 
     def measure(self, *, weighed: bool) -> None:
-        """Advance the moments and store what blocks add up to."""
+        """Advance the moments and store what blocks add up to: Σu², and Σθ² if ``weighed``."""
         bucket = self.bucket
         adam.measure[(bucket.count,)](
             *bucket.where(),
             bucket.squares,
-            bucket.thetas,
+            bucket.thetas if weighed else None,
             self.scale,
             self.found,
             how=self.how,
-            weighed=weighed,
-            num_warps=8,
+            num_warps=WARPS,
             **ROUNDED,
         )
 
     def add_up(self, *, weighed: bool) -> Tensor:
-        """Return Σu² and Σθ² of the whole bucket, as far as they have been stored."""
+        """Return Σu², and Σθ² if ``weighed``, of the whole bucket."""
         bucket = self.bucket
         adam.add_up[(1,)](
             bucket.squares,
-            bucket.thetas,
+            bucket.thetas if weighed else None,
             bucket.total,
             bucket.count,
             self.found,
-            weighed=weighed,
             num_warps=16,
         )
         return bucket.total
@@ -163,9 +162,10 @@ class AdamPart(Part):
             Σu², Σθ² and entries of the model, where that is the block of the limit.
         """
         bucket = self.bucket
+        weighed = self.unit == "relative" and total is None
         adam.find_factors[(len(bucket.sizes),)](
             bucket.squares,
-            bucket.thetas,
+            bucket.thetas if weighed else None,
             total,
             bucket.firsts,
             bucket.counts,
@@ -189,7 +189,7 @@ class AdamPart(Part):
             self.seed,
             self.found,
             how=self.how,
-            num_warps=8,
+            num_warps=WARPS,
             **ROUNDED,
         )
 
@@ -224,7 +224,7 @@ class GravityPart(Part):
         )
         if not bucket.count:
             return
-        where, launch = bucket.where(), {"how": self.how, "num_warps": 8, **ROUNDED}
+        where, launch = bucket.where(), {"how": self.how, "num_warps": WARPS, **ROUNDED}
         gravity.find_peaks[(bucket.count,)](*where, bucket.peaks, self.scale, self.found, **launch)
         gravity.find_factors[(len(bucket.sizes),)](
             bucket.peaks,
@@ -290,33 +290,49 @@ class Kernels:
         """Yield the tensors of every bucket, the bucket, and whether they are aligned."""
         refuse_converted(works, "cuda")
         for work in works:
-            *tensors, steps = work.rows()
-            addresses = [[*map(Tensor.data_ptr, row)] for row in (*tensors, steps)]
-            table = np.array([*addresses, work.places], dtype=np.int64)
-            aligned = (table[: len(tensors)] % _ALIGNMENT == 0).all(axis=0)
-            devices, dtypes, states = (
-                [param.device for param in work.params],
-                [param.dtype for param in work.params],
-                [buffer.dtype for buffer in tensors[2]],
-            )
-            together: dict[Any, list[int]] = {}
-            for i, key in enumerate(zip(devices, dtypes, states, aligned.tolist(), strict=True)):
-                together.setdefault((work.number, *key), []).append(i)
-            for key, indices in together.items():
-                sizes = entries([work.params[i] for i in indices])
-                bucket = self._buckets.get(key)
-                if bucket is None or bucket.sizes != sizes:
-                    if is_capturing(work.params[0]):
-                        raise RuntimeError(
-                            "a CUDA graph captures a fused step on parameters that none was taken "
-                            "on: expected steps before, with gradients of the same parameters"
-                        )
-                    if bucket is not None and bucket.captured:
-                        self._captured.append(bucket)
-                    bucket = Bucket(key[1], sizes, numbers)
-                    self._buckets[key] = bucket
-                bucket.point_to(table[:, indices])
-                yield work.at(indices), bucket, key[-1]
+            *tensors, steps = work.addresses()
+            table = np.stack((*tensors, steps, np.array(work.places)))
+            aligned = (np.bitwise_or.reduce(tensors) % _ALIGNMENT == 0).tolist()
+            kinds = _kinds(work, aligned)
+            if len(kinds) == 1:
+                ((kind, _),) = kinds.items()
+                yield work, self._bucket(work, kind, table, numbers), kind[-1]
+                continue
+            for kind, indices in kinds.items():
+                some = work.at(indices)
+                yield some, self._bucket(some, kind, table[:, indices], numbers), kind[-1]
+
+    def _bucket(self, work: Work, kind: Any, table: NDArray[np.int64], numbers: int) -> Bucket:
+        """Return the bucket of tensors of one kind, with their addresses."""
+        key, sizes = (work.number, *kind), work.sizes
+        bucket = self._buckets.get(key)
+        if bucket is None or bucket.sizes != sizes:
+            if is_capturing(work.params[0]):
+                raise RuntimeError(
+                    "a CUDA graph captures a fused step on parameters that none was taken on: "
+                    "expected steps before, with gradients of the same parameters"
+                )
+            if bucket is not None and bucket.captured:
+                self._captured.append(bucket)
+            bucket = self._buckets[key] = Bucket(kind[0], sizes, numbers)
+        bucket.point_to(table)
+        return bucket
+
+
+def _kinds(work: Work, aligned: list[bool]) -> dict[Any, list[int]]:
+    """Return the places of tensors of one device, dtype, state dtype and alignment, by these."""
+    kinds: dict[Any, list[int]] = {}
+    if work.uniform and all(aligned):
+        param = work.params[0]
+        return {(param.device, param.dtype, param.dtype, True): []}
+    devices, dtypes, states = (
+        [param.device for param in work.params],
+        [param.dtype for param in work.params],
+        [buffer.dtype for buffer in work.buffers[0]],
+    )
+    for i, kind in enumerate(zip(devices, dtypes, states, aligned, strict=True)):
+        kinds.setdefault(kind, []).append(i)
+    return kinds
 
 
 def _sum(totals: Sequence[Tensor], part: Part) -> Tensor:
