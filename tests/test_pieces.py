@@ -272,15 +272,17 @@ def test_small_tensors_wait_together_for_their_norms(
 
 
 @pytest.mark.parametrize("mode", [*MODES, "gravity"])
-def test_a_room_is_kept_from_some_size_on(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of many small optimizers those would be more than the parameters."""
+@pytest.mark.parametrize(("size", "kept"), [(5, False), (200, False), (2000, True)])
+def test_a_room_is_kept_that_is_large_or_little_beside_the_model(
+    size: int, kept: bool, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many small optimizers others would be more than the parameters."""
     monkeypatch.setattr(cut, "USED_AGAIN", 1000)
-    for shape, kept in (((5,), False), ((2000,), mode in {"per_param", "global"})):
-        params = parameters([shape])
-        optimizer = make(mode, params)
-        params[0].grad = torch.ones_like(params[0])
-        optimizer.step()
-        assert bool(optimizer._room.together) == kept
+    params = parameters([(size,)])
+    optimizer = make(mode, params)
+    params[0].grad = torch.ones_like(params[0])
+    optimizer.step()
+    assert bool(optimizer._room.together) == kept
 
 
 @pytest.mark.parametrize("mode", [*MODES, "gravity"])

@@ -31,7 +31,10 @@ FASTEST, SLOWEST = 2.0**63, 1e-30
 """A rate by which the largest moment is not multiplied beyond binary32; a limit over a rate."""
 
 USED_AGAIN = 2**16
-"""Entries of a room from which on it is kept: less is new sooner than it is worth its memory."""
+"""Entries of a room from which on it is kept in any case: less is sooner new than kept."""
+
+LITTLE = 4
+"""Of a model's entries one in so many is little: a smaller room than that is kept, too."""
 
 PLAIN = {Tensor, torch.nn.Parameter}
 """The types whose operations are torch's own."""
@@ -181,26 +184,29 @@ class Room:
     ----------
     together
         The entries that there is room for at a time.
+    size
+        The entries of all tensors.
     """
 
     def __init__(self) -> None:
         self._empty()
 
     def _empty(self) -> None:
-        self.together = 0
+        self.together = self.size = 0
         self._rows: dict[str, Tensor] = {}
         self._waiting: Tensor | None = None
 
     def leave(self) -> None:
-        """End a step: what there is little of is not kept."""
+        """End a step: what is small, but much beside the model, is not kept."""
         waiting = 0 if self._waiting is None else self._waiting.numel()
-        if max(self.together, waiting) < USED_AGAIN:
+        largest = max(self.together, waiting)
+        if largest < USED_AGAIN and LITTLE * largest > self.size:
             self._empty()
 
     def hold(self, tensors: Sequence[Piece]) -> None:
         """Have room for some tensors in pieces, and for several small ones together."""
-        size, largest = size_of(tensors), max((tensor.size for tensor in tensors), default=0)
-        several = min(TOGETHER, max(size // SHARE, min(size, LEAST)))
+        self.size, largest = size_of(tensors), max((tensor.size for tensor in tensors), default=0)
+        several = min(TOGETHER, max(self.size // SHARE, min(self.size, LEAST)))
         together = max(several, min(PIECE, largest))
         if self.together < together:
             self.together, self._rows = together, {}
