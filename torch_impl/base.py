@@ -15,6 +15,7 @@ from .batches import Batch, batches, refuse_sparse_gradients, working_dtype
 from .forms import as_dict, check_form
 from .fused import (
     Kernels,
+    Known,
     Scaling,
     Work,
     alike,
@@ -38,7 +39,7 @@ from .pieces import Room
 from .refusals import refuse_flattened, refuse_partitioned
 from .sharding import is_distributed
 from .snapshot import Snapshot
-from .state import check_order, check_state, lives_on_device, restore_precision, step_tensor
+from .state import check_order, check_state, restore_precision, step_tensor
 from .telemetry import Rows, SpeedReport
 
 
@@ -56,6 +57,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
         self._skips = Skips()
         self._seen = Rows()
         self._kernels: Kernels | None = None
+        self._known: dict[int, Known] = {}
         self._room = Room()
         super().__init__(params, defaults)
 
@@ -213,19 +215,26 @@ class FirstOrderOptimizer(Optimizer, ABC):
 
     def _work(self) -> list[Work]:
         """Return what each group has for kernels; nothing of one without a gradient."""
-        works = []
+        works, before, self._known = [], self._known, {}
         for number, group in enumerate(self.param_groups):
             buffers: dict[str, list[Tensor]] = {key: [] for key in self._buffer_keys(group)}
             params, grads, steps = self._init_lists(group, buffers)
-            if params:
-                rows = list(buffers.values())
-                uniform = are_uniform(params, grads, rows)
-                if not uniform:
-                    refuse_other_shapes(number, params, grads, buffers)
-                    for key, values in buffers.items():
-                        self._lay_out(params, key, values)
-                    grads = alike(grads, params)
-                works.append(Work(number, group, params, grads, rows, steps, uniform))
+            if not params:
+                continue
+            rows = list(buffers.values())
+            known = before.get(number)
+            if known is None or not known.are_still(params, grads, rows, steps):
+                if group["fused"]:
+                    self._follow(params, steps)
+                known = Known(params, rows, steps) if are_uniform(params, grads, rows) else None
+            if known is None:
+                refuse_other_shapes(number, params, grads, buffers)
+                for key, values in buffers.items():
+                    self._lay_out(params, key, values)
+                grads = alike(grads, params)
+            else:
+                self._known[number] = known
+            works.append(Work(number, group, params, grads, rows, steps, known))
         return works
 
     def _lay_out(self, params: list[Tensor], key: str, values: list[Tensor]) -> None:
@@ -274,7 +283,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
             found = list(map(read, states))
         for values, column in zip((steps, *buffers), zip(*found, strict=True), strict=False):
             values.extend(column)
-        if params and lives_on_device(group):
+        if params and group["capturable"]:
             self._follow(params, steps)
 
     def _complete(
@@ -295,7 +304,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
     def _follow(self, params: list[Tensor], steps: list[Tensor]) -> None:
         """Have steps in binary32 on the device of their parameters, which may have been moved."""
         kind = torch.float32
-        if all(x.dtype is kind for x in steps) and share_device([*params, *steps]):
+        if all(x.dtype is kind for x in steps) and share_device([*params, *steps], params[0]):
             return
         for i, (param, step) in enumerate(zip(params, steps, strict=True)):
             if step.device != param.device or step.dtype is not kind:
@@ -345,7 +354,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
         super().__setstate__(state)
         self.__dict__.setdefault("_skips", Skips())
         self._seen = Rows()
-        self._kernels = None
+        self._kernels, self._known = None, {}
         self._room = Room()
         for name, parameter in inspect.signature(type(self)).parameters.items():
             if name not in {"params", "generator"}:

@@ -8,19 +8,12 @@ import torch
 from torch import Tensor
 
 from ..sharding import is_distributed
-from .work import (
-    Scaling,
-    Work,
-    alike,
-    are_uniform,
-    is_dense,
-    lie_alike,
-    refuse_other_shapes,
-    share_device,
-)
+from .uniform import Known, are_uniform, share_device
+from .work import Scaling, Work, alike, is_dense, lie_alike, refuse_other_shapes
 
 __all__ = [
     "Kernels",
+    "Known",
     "Scaling",
     "Work",
     "alike",
@@ -133,7 +126,7 @@ def refuse_converted(works: Sequence[Work], kind: str) -> None:
         The kind of device that the kernels are for.
     """
     for work in works:
-        if work.uniform and home_of(work.params[0]) == kind:
+        if work.known and home_of(work.params[0]) == kind:
             continue
         for (device, dtype), param in {(p.device, p.dtype): p for p in work.params}.items():
             if home_of(param) != kind or dtype not in HOMES[kind].dtypes:

@@ -1,7 +1,5 @@
 """What kernels are given: the tensors of a parameter group that have a gradient."""
 
-from itertools import chain
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-_DTYPE, _IS_CPU, _SHAPE = map(attrgetter, ("dtype", "is_cpu", "shape"))
+from .uniform import Known, addresses_of
 
 
 class Work(NamedTuple):
@@ -22,8 +20,8 @@ class Work(NamedTuple):
     params, grads, buffers, steps
         Parameters, gradients laid out in memory as these are, the state buffers of each kind, and
         steps. A gradient may be a copy that is not held by anyone else.
-    uniform
-        Whether all of it is as `are_uniform` says.
+    known
+        What is remembered of them, if all are as `are_uniform` says.
     """
 
     number: int
@@ -32,17 +30,17 @@ class Work(NamedTuple):
     grads: list[Tensor]
     buffers: list[list[Tensor]]
     steps: list[Tensor]
-    uniform: bool
+    known: Known | None
 
     def addresses(self) -> NDArray[np.int64]:
         """Return where parameters, gradients, three kinds of buffers and steps are, a row of each.
 
         Where there is no such kind, it is the one before.
         """
-        params, grads, first, *others, steps = (
-            np.fromiter(map(Tensor.data_ptr, row), np.int64, len(row))
-            for row in (self.params, self.grads, *self.buffers, self.steps)
-        )
+        own = (self.params, *self.buffers, self.steps)
+        known = addresses_of(own) if self.known is None else self.known.addresses
+        params, first, *others, steps = known
+        (grads,) = addresses_of([self.grads])
         second = others[0] if others else first
         largest = others[1] if len(others) > 1 else second
         return np.stack((params, grads, first, second, largest, steps))
@@ -50,7 +48,7 @@ class Work(NamedTuple):
     @property
     def sizes(self) -> list[int]:
         """The numbers of real entries of the tensors."""
-        if self.uniform:
+        if self.known:
             return list(map(Tensor.numel, self.params))
         return [x.numel() * (2 if x.is_complex() else 1) for x in self.params]
 
@@ -71,7 +69,7 @@ class Work(NamedTuple):
 
         params, grads, steps = some(self.params), some(self.grads), some(self.steps)
         buffers = [some(row) for row in self.buffers]
-        return Work(self.number, self.group, params, grads, buffers, steps, self.uniform)
+        return Work(self.number, self.group, params, grads, buffers, steps, None)
 
 
 class Scaling(NamedTuple):
@@ -82,32 +80,6 @@ class Scaling(NamedTuple):
 
     grad_scale: Tensor | None = None
     found_inf: Tensor | None = None
-
-
-def are_uniform(params: list[Tensor], grads: list[Tensor], buffers: list[list[Tensor]]) -> bool:
-    """Whether all are contiguous tensors in binary32 on one device, in the parameters' shapes.
-
-    That is the usual case, in which nothing else need be asked of a thousand small tensors.
-    """
-    tensors, shapes = [*chain(params, grads, *buffers)], [*map(_SHAPE, params)]
-    return (
-        {*map(_DTYPE, tensors)} == {torch.float32}
-        and share_device(tensors)
-        and all(map(Tensor.is_contiguous, tensors))
-        and all([*map(_SHAPE, row)] == shapes for row in (grads, *buffers))
-        and not any(map(Tensor.is_neg, grads))
-    )
-
-
-def share_device(tensors: list[Tensor]) -> bool:
-    """Whether tensors are on the device of the first of them.
-
-    Numbers of devices tell: beside the CPU, which has none, torch has one kind of device at a time.
-    """
-    first = tensors[0]
-    if first.is_cpu:
-        return all(map(_IS_CPU, tensors))
-    return {*map(Tensor.get_device, tensors)} == {first.get_device()}
 
 
 def is_dense(tensor: Tensor) -> bool:

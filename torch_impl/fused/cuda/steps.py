@@ -322,7 +322,7 @@ class Kernels:
 def _kinds(work: Work, aligned: list[bool]) -> dict[Any, list[int]]:
     """Return the places of tensors of one device, dtype, state dtype and alignment, by these."""
     kinds: dict[Any, list[int]] = {}
-    if work.uniform and all(aligned):
+    if work.known and all(aligned):
         param = work.params[0]
         return {(param.device, param.dtype, param.dtype, True): []}
     devices, dtypes, states = (

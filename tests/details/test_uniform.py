@@ -1,0 +1,147 @@
+"""What is remembered of a group's tensors, and when they are looked at again."""
+
+import gc
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+
+from torch_impl import Gravity, RelativisticAdamW
+from torch_impl.fused.uniform import Known, are_uniform, share_device
+
+Change = Callable[[dict[str, list[torch.Tensor]]], None]
+
+
+def tensors() -> dict[str, list[torch.Tensor]]:
+    """Parameters that begin a longer piece of memory, and what belongs to them."""
+    rows = {name: [torch.ones(3, 3), torch.ones(4)] for name in ("params", "grads", "m", "v")}
+    rows["params"] = [torch.ones(30)[:9].view(3, 3), torch.ones(30)[:4]]
+    return {**rows, "steps": [torch.ones(()), torch.ones(())]}
+
+
+def are_still(known: Known, rows: dict[str, list[torch.Tensor]]) -> bool:
+    return known.are_still(rows["params"], rows["grads"], [rows["m"], rows["v"]], rows["steps"])
+
+
+def given(name: str, i: int, tensor: torch.Tensor) -> Change:
+    """Have another tensor there."""
+
+    def change(rows: dict[str, list[torch.Tensor]]) -> None:
+        rows[name][i] = tensor
+
+    return change
+
+
+def seen_as_integers(name: str) -> Change:
+    """Have another tensor where the first one is."""
+
+    def change(rows: dict[str, list[torch.Tensor]]) -> None:
+        rows[name][0] = rows[name][0].view(torch.int32)
+
+    return change
+
+
+def with_data(name: str, i: int, data: Callable[[torch.Tensor], torch.Tensor]) -> Change:
+    """Have the same tensor with other data."""
+
+    def change(rows: dict[str, list[torch.Tensor]]) -> None:
+        rows[name][i].data = data(rows[name][i])
+
+    return change
+
+
+def without_last(rows: dict[str, list[torch.Tensor]]) -> None:
+    for row in rows.values():
+        row.pop()
+
+
+def test_new_gradients_of_the_same_tensors_are_uniform_still() -> None:
+    rows = tensors()
+    known = Known([*rows["params"]], [[*rows["m"]], [*rows["v"]]], [*rows["steps"]])
+    assert are_still(known, rows)
+    rows["grads"] = [grad.clone() for grad in rows["grads"]]
+    assert are_still(known, rows)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        without_last,
+        given("params", 1, torch.ones(4)),
+        given("m", 0, torch.ones(3, 3)),
+        given("v", 1, torch.ones(4)),
+        given("steps", 0, torch.ones(())),
+        given("grads", 0, torch.ones(3, 3, dtype=torch.float64)),
+        given("grads", 0, torch.ones(9)),
+        given("grads", 0, torch.ones(3, 3).t().clone(memory_format=torch.preserve_format)),
+        given("grads", 1, torch._neg_view(torch.ones(4))),
+        given("grads", 1, torch.ones(4, device="meta")),
+        seen_as_integers("params"),
+        seen_as_integers("v"),
+        seen_as_integers("steps"),
+        with_data("params", 0, torch.clone),
+        with_data("params", 0, torch.t),
+        with_data("params", 1, lambda param: param.as_strided((5,), (1,))),
+        with_data("m", 1, torch.clone),
+        with_data("steps", 1, torch.clone),
+    ],
+)
+def test_other_tensors_are_looked_at_again(change: Change) -> None:
+    rows = tensors()
+    known = Known([*rows["params"]], [[*rows["m"]], [*rows["v"]]], [*rows["steps"]])
+    change(rows)
+    assert not are_still(known, rows)
+
+
+@pytest.mark.parametrize("cls", [RelativisticAdamW, partial(Gravity, alpha=0.0)])
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_parameter_that_is_transposed_where_it_is_is_stepped_as_such(
+    cls: Any, fused: bool
+) -> None:
+    """Its gradient lies otherwise than it does; what is remembered of it says neither."""
+    ends = []
+    for path in ({"fused": fused}, {"foreach": False}):
+        param = torch.arange(9.0).view(3, 3).requires_grad_()
+        optimizer = cls([param], lr=0.5, **path)
+        for step in range(4):
+            if step == 2:
+                param.data = param.data.t()
+            param.grad = torch.arange(9.0).view(3, 3).add(step).contiguous()
+            optimizer.step()
+        ends.append(param.detach())
+    torch.testing.assert_close(*ends, rtol=1e-6, atol=1e-6)
+
+
+def test_state_that_is_replaced_is_not_kept_alive() -> None:
+    param = torch.ones(5, requires_grad=True)
+    param.grad = torch.ones(5)
+    optimizer = RelativisticAdamW([param])
+    optimizer.step()
+    buffer = weakref.ref(optimizer.state[param]["exp_avg"])
+    assert optimizer._known
+    optimizer.state.clear()
+    gc.collect()
+    assert buffer() is None
+
+
+def test_groups_without_a_gradient_are_forgotten() -> None:
+    params = [torch.ones(5, requires_grad=True) for _ in range(2)]
+    optimizer = RelativisticAdamW([{"params": [param]} for param in params])
+    for param in params:
+        param.grad = torch.ones(5)
+    optimizer.step()
+    assert set(optimizer._known) == {0, 1}
+    params[0].grad = None
+    optimizer.step()
+    assert set(optimizer._known) == {1}
+
+
+def test_the_meta_device_has_no_number_either() -> None:
+    meta, host = torch.ones(2, device="meta"), torch.ones(2)
+    assert share_device([host, host], host)
+    assert not share_device([host, meta], host)
+    assert not share_device([host, meta], meta)
+    assert not are_uniform([meta], [meta], [[meta]])
