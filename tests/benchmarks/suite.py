@@ -53,12 +53,12 @@ def tables(device: str) -> Mapping[str, Table]:
     """Return what is measured on a device, by name."""
     models = {**LARGE[device], **SMALL}
     process = {"a fresh process": ()}
-    if device == "cuda":  # where a step takes milliseconds; the peers are not installed there
+    if device == "cuda":  # a step takes milliseconds, a process seconds; the peers are not there
         return {
             "steps": Table(STEPS, models, 1, 7, peaks=True),
             "scaling": Table(SCALING, LINE[device], 0.5, 7),
             "costs": Table(COSTS, MEDIUM, 0.5, 7, peaks=True),
-            "startup": Table(starts(device), process, 1, 3),
+            "startup": Table(starts(device), process, 1, 1),
         }
     return {
         "steps": Table(STEPS, models, 1.3, 7, peaks=True),
