@@ -39,7 +39,7 @@ from .pieces import Room
 from .refusals import refuse_flattened, refuse_partitioned
 from .sharding import is_distributed
 from .snapshot import Snapshot
-from .state import check_order, check_state, restore_precision, step_tensor
+from .state import check_order, check_state, lives_on_device, restore_precision, step_tensor
 from .telemetry import Rows, SpeedReport
 
 
@@ -224,8 +224,6 @@ class FirstOrderOptimizer(Optimizer, ABC):
             rows = list(buffers.values())
             known = before.get(number)
             if known is None or not known.are_still(params, grads, rows, steps):
-                if group["fused"]:
-                    self._follow(params, steps)
                 known = Known(params, rows, steps) if are_uniform(params, grads, rows) else None
             if known is None:
                 refuse_other_shapes(number, params, grads, buffers)
@@ -283,7 +281,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
             found = list(map(read, states))
         for values, column in zip((steps, *buffers), zip(*found, strict=True), strict=False):
             values.extend(column)
-        if params and group["capturable"]:
+        if params and lives_on_device(group):
             self._follow(params, steps)
 
     def _complete(

@@ -181,7 +181,7 @@ def environment(results: Mapping[str, Any]) -> str:
         f"Measured on {where['day']} at commit {where['commit']} on {machine}; {versions}; torch's "
         f"threads: {where['threads']}. Medians of {min(rounds, default=0)} to "
         f"{max(rounds, default=0)} rounds; of {len(found)} benchmarks {judged} have a control "
-        f"within 0.95 to 1.05. Steps took {took:.0f} minutes, fresh processes {processes:.0f}."
+        f"within 0.95 to 1.05. Steps took {took:.0f} min, fresh processes {processes:.0f}."
     )
 
 
@@ -192,7 +192,9 @@ TABLES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "costs": lambda results: ratios(results, "costs"),
     "memory": lambda results: memory(results, "steps", "peers"),
     "costs-memory": lambda results: memory(results, "costs"),
-    "goals": lambda results: goals.rows(entries_of(results, "steps")),
+    "goals": lambda results: goals.rows(
+        entries_of(results, "steps"), "cuda" if results["environment"]["gpu"] else "cpu"
+    ),
     "parallel": lambda results: ratios(results, "parallel"),
     "spread": lambda results: ratios(results, "spread"),
     "bandwidth": bandwidth,

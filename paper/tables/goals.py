@@ -31,36 +31,37 @@ _ONE_OF_1B = ((1.08, 1.02), (1.36, 1.30), (1.36, 1.30), (0.92, 0.87))
 _GPT_2 = ((1.10, 1.03), (1.36, 1.10), (1.36, 1.30), (0.92, 0.80))
 _FOREACH = ((5.5, 5.5), (3.0, 2.5), (3.0, 2.5), (4.5, 4.5))
 
-GOALS: Mapping[tuple[str, str], Goal] = {
-    key: goal
-    for column in (
-        _column(_CPU[0], "fused", *_OUT_OF_CACHE),
-        _column(_CPU[1], "fused", *_OUT_OF_CACHE),
-        _column(_CPU[2], "fused", *_IN_CACHE),
-        _column(_CPU[3], "fused", *_TINY),
-        _column(_CUDA[0], "fused", *_ONE_OF_1B),
-        _column(_CUDA[1], "fused", *_GPT_2),
-        *(_column(name, "foreach", *_FOREACH) for name in _CPU),
-    )
-    for key, goal in column.items()
+GOALS: Mapping[str, Mapping[tuple[str, str], Goal]] = {
+    "cpu": {
+        **_column(_CPU[0], "fused", *_OUT_OF_CACHE),
+        **_column(_CPU[1], "fused", *_OUT_OF_CACHE),
+        **_column(_CPU[2], "fused", *_IN_CACHE),
+        **_column(_CPU[3], "fused", *_TINY),
+        **{k: goal for name in _CPU for k, goal in _column(name, "foreach", *_FOREACH).items()},
+    },
+    "cuda": {
+        **_column(_CUDA[0], "fused", *_ONE_OF_1B),
+        **_column(_CUDA[1], "fused", *_GPT_2),
+    },
 }
-"""Of steps over those of AdamW(fused=True), by row and column."""
+"""Of steps over those of AdamW(fused=True), by device, then by row and column."""
 
 
-def rows(entries: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]:
+def rows(entries: Sequence[Mapping[str, Any]], device: str) -> list[Sequence[str]]:
     """Return a row per variant that has goals: ratios, and whether they are at most these."""
-    found = [entry for entry in entries if (entry["row"], entry["column"]) in GOALS]
+    goals = GOALS[device]
+    found = [entry for entry in entries if (entry["row"], entry["column"]) in goals]
     columns = list(dict.fromkeys(entry["column"] for entry in found))
     cells: dict[str, dict[str, str]] = {}
     for entry in found:
-        cells.setdefault(entry["row"], {})[entry["column"]] = _cell(entry)
+        own = cells.setdefault(entry["row"], {})
+        own[entry["column"]] = _cell(entry, goals[entry["row"], entry["column"]])
     made: list[Sequence[str]] = [("a step with", *columns)]
     made += [(row, *(of.get(column, "–") for column in columns)) for row, of in cells.items()]
     return made
 
 
-def _cell(entry: Mapping[str, Any]) -> str:
-    goal = GOALS[entry["row"], entry["column"]]
+def _cell(entry: Mapping[str, Any], goal: Goal) -> str:
     if not entry.get("judged"):
         return f"– ({goal.most:.2f})"
     ratio = round(entry["ratio"], 2)

@@ -35,15 +35,6 @@ def given(name: str, i: int, tensor: torch.Tensor) -> Change:
     return change
 
 
-def seen_as_integers(name: str) -> Change:
-    """Have another tensor where the first one is."""
-
-    def change(rows: dict[str, list[torch.Tensor]]) -> None:
-        rows[name][0] = rows[name][0].view(torch.int32)
-
-    return change
-
-
 def with_data(name: str, i: int, data: Callable[[torch.Tensor], torch.Tensor]) -> Change:
     """Have the same tensor with other data."""
 
@@ -71,6 +62,7 @@ def test_new_gradients_of_the_same_tensors_are_uniform_still() -> None:
     [
         without_last,
         given("params", 1, torch.ones(4)),
+        given("grads", 1, torch.ones(5)),
         given("m", 0, torch.ones(3, 3)),
         given("v", 1, torch.ones(4)),
         given("steps", 0, torch.ones(())),
@@ -79,12 +71,12 @@ def test_new_gradients_of_the_same_tensors_are_uniform_still() -> None:
         given("grads", 0, torch.ones(3, 3).t().clone(memory_format=torch.preserve_format)),
         given("grads", 1, torch._neg_view(torch.ones(4))),
         given("grads", 1, torch.ones(4, device="meta")),
-        seen_as_integers("params"),
-        seen_as_integers("v"),
-        seen_as_integers("steps"),
         with_data("params", 0, torch.clone),
         with_data("params", 0, torch.t),
+        with_data("params", 0, torch.flatten),
         with_data("params", 1, lambda param: param.as_strided((5,), (1,))),
+        with_data("params", 1, lambda param: param.view(torch.int32)),
+        with_data("v", 1, lambda buffer: buffer.view(torch.bfloat16)[:4]),
         with_data("m", 1, torch.clone),
         with_data("steps", 1, torch.clone),
     ],
@@ -115,16 +107,35 @@ def test_a_parameter_that_is_transposed_where_it_is_is_stepped_as_such(
     torch.testing.assert_close(*ends, rtol=1e-6, atol=1e-6)
 
 
-def test_state_that_is_replaced_is_not_kept_alive() -> None:
+def test_nothing_that_is_replaced_is_kept_alive() -> None:
     param = torch.ones(5, requires_grad=True)
     param.grad = torch.ones(5)
     optimizer = RelativisticAdamW([param])
     optimizer.step()
-    buffer = weakref.ref(optimizer.state[param]["exp_avg"])
     assert optimizer._known
+    gone = weakref.ref(param), weakref.ref(optimizer.state[param]["exp_avg"])
     optimizer.state.clear()
+    optimizer.param_groups[0]["params"] = [torch.ones(5, requires_grad=True)]
+    del param
     gc.collect()
-    assert buffer() is None
+    assert [each() for each in gone] == [None, None]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int64])
+def test_steps_are_followed_by_kernels_that_were_not_there_before(dtype: torch.dtype) -> None:
+    """What is known of a group without kernels says nothing of its steps."""
+    param = torch.ones(5, requires_grad=True)
+    param.grad = torch.ones(5)
+    optimizer = Gravity([param], alpha=0.0)
+    for path in ("before", "without kernels", "with kernels"):
+        if path == "without kernels":
+            optimizer.state[param]["step"] = torch.tensor(100, dtype=dtype)
+        if path == "with kernels":
+            optimizer.param_groups[0]["fused"] = True
+        optimizer.step()
+    step = optimizer.state[param]["step"]
+    assert step.dtype is torch.float32
+    assert step == 102
 
 
 def test_groups_without_a_gradient_are_forgotten() -> None:

@@ -4,33 +4,32 @@ Of a thousand small tensors each question takes as long as their step, and there
 are asked of all tensors together, and what did not change is not asked again.
 """
 
-import weakref
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from operator import attrgetter, call, is_
+from operator import attrgetter
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-_DTYPE, _IS_CPU, _SHAPE = map(attrgetter, ("dtype", "is_cpu", "shape"))
+_BYTES, _DTYPE, _SHAPE = map(attrgetter, ("nbytes", "dtype", "shape"))
 
 Rows = Sequence[list[Tensor]]
 """Parallel lists of tensors."""
 
 
 class Known:
-    """Tensors of a group that were uniform, and where they were.
+    """Where the tensors of a group are that were uniform, and how large they are.
 
-    As long as they are the same tensors in the same places, which a step has to read anyway, their
-    dtypes, devices and shapes are the same. A parameter can be given other data that begin in the
-    same place: of it more is asked; of gradients, which are new in every step, everything.
+    As long as they are in the same places, which a step has to read anyway, less is asked of them
+    in the next step: of state, which is the optimizer's own, no more than how many bytes it has; of
+    parameters, which can be given other data, and of gradients, which are new in every step, all.
 
     Parameters
     ----------
     params, buffers, steps
-        The tensors. State that is replaced is not kept alive.
+        The tensors, of which none is kept.
 
     Attributes
     ----------
@@ -39,23 +38,18 @@ class Known:
     """
 
     def __init__(self, params: list[Tensor], buffers: Rows, steps: list[Tensor]) -> None:
-        self._params = params
-        self._shapes, self._sizes = [*map(_SHAPE, params)], [*map(Tensor.numel, params)]
-        self._state = [*map(weakref.ref, chain(*buffers, steps))]
         self.addresses = addresses_of((params, *buffers, steps))
+        self._shapes = [*map(_SHAPE, params)]
+        self._bytes = [*map(_BYTES, chain(*buffers))]
 
     def are_still(
         self, params: list[Tensor], grads: list[Tensor], buffers: Rows, steps: list[Tensor]
     ) -> bool:
-        """Whether these are the same tensors, uniform as they were, and so are new gradients."""
-        state = [*chain(*buffers, steps)]
+        """Whether these are in the same places, uniform as before, and so are new gradients."""
         return (
             np.array_equal(addresses_of((params, *buffers, steps)), self.addresses)
-            and all(map(is_, params, self._params))
-            and all(map(is_, state, map(call, self._state)))
-            and [*map(Tensor.numel, params)] == self._sizes
-            and all(map(Tensor.is_contiguous, params))
-            and _are_alike(grads, self._shapes, params[0])
+            and [*map(_BYTES, chain(*buffers))] == self._bytes
+            and all(_are_alike(row, self._shapes, params[0]) for row in (params, grads))
             and not any(map(Tensor.is_neg, grads))
         )
 
@@ -74,9 +68,9 @@ def share_device(tensors: Iterable[Tensor], first: Tensor) -> bool:
     The number tells: of devices that have one torch has one kind at a time.
     """
     if first.is_cpu:
-        return all(map(_IS_CPU, tensors))
+        return all(x.is_cpu for x in tensors)
     number = first.get_device()
-    return number >= 0 and {*map(Tensor.get_device, tensors)} == {number}
+    return number >= 0 and all(x.get_device() == number for x in tensors)
 
 
 def addresses_of(rows: Rows) -> NDArray[np.int64]:
