@@ -17,7 +17,7 @@ RESULTS = ROOT / "paper" / "results"
 
 IN_README = {
     "cpu": ("steps", "environment"),
-    "cuda": ("steps",),
+    "cuda": ("steps", "environment"),
 }
 """The tables of benchmarks that the README shows."""
 
