@@ -43,7 +43,7 @@ class Tensors:
     """
 
     def __init__(self, work: Work) -> None:
-        self.table = work.addresses()
+        self.table = np.array(work.addresses(), dtype=np.int64)
         self.counts = work.sizes
         if not (self.table[:-1] != 0).all(axis=0)[np.array(self.counts) > 0].all():
             raise RuntimeError("`fused=True` expected tensors with memory of their own")

@@ -8,9 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from operator import attrgetter
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 _BYTES, _DTYPE, _SHAPE = map(attrgetter, ("nbytes", "dtype", "shape"))
@@ -47,7 +45,7 @@ class Known:
     ) -> bool:
         """Whether these are in the same places, uniform as before, and so are new gradients."""
         return (
-            np.array_equal(addresses_of((params, *buffers, steps)), self.addresses)
+            addresses_of((params, *buffers, steps)) == self.addresses
             and [*map(_BYTES, chain(*buffers))] == self._bytes
             and all(_are_alike(row, self._shapes, params[0]) for row in (params, grads))
             and not any(map(Tensor.is_neg, grads))
@@ -73,11 +71,9 @@ def share_device(tensors: Iterable[Tensor], first: Tensor) -> bool:
     return number >= 0 and all(x.get_device() == number for x in tensors)
 
 
-def addresses_of(rows: Rows) -> NDArray[np.int64]:
+def addresses_of(rows: Rows) -> list[list[int]]:
     """Return where tensors are, a row for each row of them."""
-    shape = len(rows), len(rows[0])
-    where = np.fromiter(map(Tensor.data_ptr, chain(*rows)), np.int64, shape[0] * shape[1])
-    return where.reshape(shape)
+    return [[*map(Tensor.data_ptr, row)] for row in rows]
 
 
 def _are_alike(row: list[Tensor], shapes: list[torch.Size], first: Tensor) -> bool:

@@ -2,9 +2,7 @@
 
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from .uniform import Known, addresses_of
@@ -32,7 +30,7 @@ class Work(NamedTuple):
     steps: list[Tensor]
     known: Known | None
 
-    def addresses(self) -> NDArray[np.int64]:
+    def addresses(self) -> list[list[int]]:
         """Return where parameters, gradients, three kinds of buffers and steps are, a row of each.
 
         Where there is no such kind, it is the one before.
@@ -43,7 +41,7 @@ class Work(NamedTuple):
         (grads,) = addresses_of([self.grads])
         second = others[0] if others else first
         largest = others[1] if len(others) > 1 else second
-        return np.stack((params, grads, first, second, largest, steps))
+        return [params, grads, first, second, largest, steps]
 
     @property
     def sizes(self) -> list[int]:

@@ -290,8 +290,8 @@ class Kernels:
         """Yield the tensors of every bucket, the bucket, and whether they are aligned."""
         refuse_converted(works, "cuda")
         for work in works:
-            *tensors, steps = work.addresses()
-            table = np.stack((*tensors, steps, np.array(work.places)))
+            table = np.array([*work.addresses(), work.places], dtype=np.int64)
+            tensors = table[:-2]  # beside steps and places
             aligned = (np.bitwise_or.reduce(tensors) % _ALIGNMENT == 0).tolist()
             kinds = _kinds(work, aligned)
             if len(kinds) == 1:
