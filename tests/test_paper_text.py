@@ -319,3 +319,11 @@ def test_the_command_builds_everything(
     assert "paper.pdf" in capsys.readouterr().out
     __main__.main(["--out", str(tmp_path)])
     assert {path: path.stat().st_mtime_ns for path in made} == made  # all is up to date
+
+
+def test_a_gpus_table_is_of_kernels_and_empty_where_none_is_measured(tmp_path: Path) -> None:
+    assert typeset.gpu_steps(tmp_path) == []
+    head, *body = typeset.gpu_steps(RESULTS)
+    assert head[0] == "a step with"
+    assert len(body) == 4
+    assert all(row[0].endswith(", fused") for row in body)

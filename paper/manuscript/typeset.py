@@ -155,9 +155,12 @@ def _with_memory(table: Rows, found: Mapping[str, Any]) -> Rows:
 
 
 def gpu_steps(results: Path) -> Rows:
-    """Return the ratios of step times on a GPU, empty where none are measured."""
+    """Return the ratios of step times on a GPU by kernels, empty where none are measured."""
     path = bench.file(results, "cuda")
-    return bench.ratios(bench.read(path), "steps") if path.exists() else []
+    if not path.exists():
+        return []
+    head, *body = bench.ratios(bench.read(path), "steps")
+    return [head, *(row for row in body if row[0].endswith("fused"))]
 
 
 def demo(results: Path) -> Rows:

@@ -101,11 +101,12 @@ def _enumeration() -> dict[str, str]:
 
 
 def _bench(results: Path) -> dict[str, str]:
-    found = bench.read(bench.file(results, "cpu"))
+    found, gpu = bench.read(bench.file(results, "cpu")), bench.file(results, "cuda")
     steps = bench.entries_of(found, "steps")
     floors = {e["row"].removesuffix(", fused"): e["floor"] for e in steps if "floor" in e}
     made = {
         "environment": bench.environment(found),
+        "gpu": bench.environment(bench.read(gpu)) if gpu.exists() else "",
         "floor.adamw": str(bench.ADAMW_FLOOR),
         "floor.per_component": str(floors["RelativisticAdamW, per_component"]),
         "floor.per_param": str(floors["RelativisticAdamW, per_param"]),
