@@ -179,6 +179,13 @@ def test_the_environment_says_what_decides_what_a_kernel_can_do() -> None:
     assert " on G; P, 2 cores; AVX2; L1 32K, L2 512K; torch 2; " in bench.environment(found)
 
 
+def test_hardware_is_the_gpu_where_one_was_measured() -> None:
+    found = results(entry())
+    assert bench.hardware(found) == "P, 2 cores, torch 2, commit abc, 2026-01-01"
+    found["environment"]["gpu"] = "G"
+    assert bench.hardware(found) == "G, torch 2, commit abc, 2026-01-01"
+
+
 def test_what_was_not_measured_says_what_measures_it(tmp_path: Path) -> None:
     made = bench.blocks(tmp_path)
     assert made["bench-cpu-steps"] == "Not yet measured: `make bench` measures it."

@@ -105,8 +105,8 @@ def _bench(results: Path) -> dict[str, str]:
     steps = bench.entries_of(found, "steps")
     floors = {e["row"].removesuffix(", fused"): e["floor"] for e in steps if "floor" in e}
     made = {
-        "environment": bench.environment(found),
-        "gpu": bench.environment(bench.read(gpu)) if gpu.exists() else "",
+        "cpu": bench.hardware(found),
+        "gpu": bench.hardware(bench.read(gpu)) if gpu.exists() else "",
         "floor.adamw": str(bench.ADAMW_FLOOR),
         "floor.per_component": str(floors["RelativisticAdamW, per_component"]),
         "floor.per_param": str(floors["RelativisticAdamW, per_param"]),

@@ -162,6 +162,14 @@ def checks(results: Mapping[str, Any]) -> Rows:
     return [("check", "found"), *((check["name"], check["found"]) for check in found)]
 
 
+def hardware(results: Mapping[str, Any]) -> str:
+    """Return what device was measured, with which torch, at which commit and when."""
+    where = results["environment"]
+    versions = where["versions"]
+    device = where["gpu"] or where["processor"]
+    return f"{device}, torch {versions['torch']}, commit {where['commit']}, {where['day']}"
+
+
 def environment(results: Mapping[str, Any]) -> str:
     """Return what was measured how, and on what, in words."""
     where, found = results["environment"], results["entries"]
