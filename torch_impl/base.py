@@ -3,7 +3,6 @@
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from operator import itemgetter
 from typing import Any, ClassVar, overload
 
 import torch
@@ -19,11 +18,11 @@ from .fused import (
     Scaling,
     Work,
     alike,
-    are_uniform,
     kernels_for,
     lie_alike,
     refuse_other_shapes,
     refuse_without_kernels,
+    remembered,
     share_device,
 )
 from .nonfinite import (
@@ -190,18 +189,11 @@ class FirstOrderOptimizer(Optimizer, ABC):
     def _batches(self, group: dict[str, Any]) -> Iterator[Batch]:
         """Count a step for every parameter of a group that has a gradient; yield their batches."""
         buffers: dict[str, list[Tensor]] = {key: [] for key in self._buffer_keys(group)}
-        params, grads, steps = self._init_lists(group, buffers)
-        return batches(group, params, grads, steps, buffers)
-
-    def _init_lists(
-        self, group: dict[str, Any], buffers: dict[str, list[Tensor]]
-    ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """Return parameters that have a gradient, gradients and steps; fill in their buffers."""
         params: list[Tensor] = []
         grads: list[Tensor] = []
         steps: list[Tensor] = []
         self._init_group(group, params, grads, steps, *buffers.values())
-        return params, grads, steps
+        return batches(group, params, grads, steps, buffers)
 
     def _is_fused(self) -> bool:
         """Whether the step is that of kernels; what is compiled by torch is not."""
@@ -217,14 +209,15 @@ class FirstOrderOptimizer(Optimizer, ABC):
         """Return what each group has for kernels; nothing of one without a gradient."""
         works, before, self._known = [], self._known, {}
         for number, group in enumerate(self.param_groups):
-            buffers: dict[str, list[Tensor]] = {key: [] for key in self._buffer_keys(group)}
-            params, grads, steps = self._init_lists(group, buffers)
+            params, grads, steps, buffers = self._gathered(group)
             if not params:
                 continue
             rows = list(buffers.values())
             known = before.get(number)
             if known is None or not known.are_still(params, grads, rows, steps):
-                known = Known(params, rows, steps) if are_uniform(params, grads, rows) else None
+                if lives_on_device(group):
+                    self._follow(params, steps)
+                known = remembered(params, grads, rows, steps)
             if known is None:
                 refuse_other_shapes(number, params, grads, buffers)
                 for key, values in buffers.items():
@@ -266,23 +259,32 @@ class FirstOrderOptimizer(Optimizer, ABC):
 
         torch.compile knows this method by its name and runs it instead of tracing it.
         """
+        *own, rows = self._gathered(group)
+        for values, found in zip(
+            (params, grads, steps, *buffers), (*own, *rows.values()), strict=True
+        ):
+            values.extend(found)
+        if params and lives_on_device(group):
+            self._follow(params, steps)
+
+    def _gathered(
+        self, group: dict[str, Any]
+    ) -> tuple[list[Tensor], list[Tensor], list[Tensor], dict[str, list[Tensor]]]:
+        """Return parameters that have a gradient, gradients, steps and buffers, made if missing."""
+        params, grads = [], []
         for param in group["params"]:
             grad = param.grad
             if grad is not None:
                 params.append(param)
                 grads.append(grad)
         keys = self._buffer_keys(group)
-        states = list(map(self.state.__getitem__, params))  # a defaultdict's
-        read = itemgetter("step", *keys)
+        states = [*map(self.state.__getitem__, params)]  # a defaultdict's
         try:
-            found = list(map(read, states))
+            steps, *buffers = _columns(states, ("step", *keys))
         except KeyError:
             self._complete(params, states, group, keys)
-            found = list(map(read, states))
-        for values, column in zip((steps, *buffers), zip(*found, strict=True), strict=False):
-            values.extend(column)
-        if params and lives_on_device(group):
-            self._follow(params, steps)
+            steps, *buffers = _columns(states, ("step", *keys))
+        return params, grads, steps, dict(zip(keys, buffers, strict=True))
 
     def _complete(
         self,
@@ -422,6 +424,11 @@ class FirstOrderOptimizer(Optimizer, ABC):
             or self._cuda_graph_capture_health_check
         )
         check()
+
+
+def _columns(states: list[dict[str, Any]], keys: Sequence[str]) -> list[list[Tensor]]:
+    """Return what states have under each key."""
+    return [[state[key] for state in states] for key in keys]
 
 
 def _draw_rounding_seed(group: dict[str, Any]) -> None:

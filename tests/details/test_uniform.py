@@ -8,28 +8,37 @@ from typing import Any
 
 import pytest
 import torch
+from torch._C._dynamo.guards import TensorGuards
 
 from torch_impl import Gravity, RelativisticAdamW
-from torch_impl.fused.uniform import Known, are_uniform, share_device
+from torch_impl.fused import uniform
+from torch_impl.fused.uniform import Known, are_uniform, remembered, share_device
 
-Change = Callable[[dict[str, list[torch.Tensor]]], None]
+Tensors = dict[str, list[torch.Tensor]]
+Change = Callable[[Tensors], None]
 
 
-def tensors() -> dict[str, list[torch.Tensor]]:
+def tensors() -> Tensors:
     """Parameters that begin a longer piece of memory, and what belongs to them."""
     rows = {name: [torch.ones(3, 3), torch.ones(4)] for name in ("params", "grads", "m", "v")}
     rows["params"] = [torch.ones(30)[:9].view(3, 3), torch.ones(30)[:4]]
     return {**rows, "steps": [torch.ones(()), torch.ones(())]}
 
 
-def are_still(known: Known, rows: dict[str, list[torch.Tensor]]) -> bool:
-    return known.are_still(rows["params"], rows["grads"], [rows["m"], rows["v"]], rows["steps"])
+def parted(rows: Tensors) -> tuple[Any, ...]:
+    return rows["params"], rows["grads"], [rows["m"], rows["v"]], rows["steps"]
+
+
+def known_of(rows: Tensors) -> Known:
+    known = remembered(*parted(rows))
+    assert known is not None
+    return known
 
 
 def given(name: str, i: int, tensor: torch.Tensor) -> Change:
     """Have another tensor there."""
 
-    def change(rows: dict[str, list[torch.Tensor]]) -> None:
+    def change(rows: Tensors) -> None:
         rows[name][i] = tensor
 
     return change
@@ -38,23 +47,23 @@ def given(name: str, i: int, tensor: torch.Tensor) -> Change:
 def with_data(name: str, i: int, data: Callable[[torch.Tensor], torch.Tensor]) -> Change:
     """Have the same tensor with other data."""
 
-    def change(rows: dict[str, list[torch.Tensor]]) -> None:
+    def change(rows: Tensors) -> None:
         rows[name][i].data = data(rows[name][i])
 
     return change
 
 
-def without_last(rows: dict[str, list[torch.Tensor]]) -> None:
+def without_last(rows: Tensors) -> None:
     for row in rows.values():
         row.pop()
 
 
 def test_new_gradients_of_the_same_tensors_are_uniform_still() -> None:
     rows = tensors()
-    known = Known([*rows["params"]], [[*rows["m"]], [*rows["v"]]], [*rows["steps"]])
-    assert are_still(known, rows)
+    known = known_of(rows)
+    assert known.are_still(*parted(rows))
     rows["grads"] = [grad.clone() for grad in rows["grads"]]
-    assert are_still(known, rows)
+    assert known.are_still(*parted(rows))
 
 
 @pytest.mark.parametrize(
@@ -77,15 +86,100 @@ def test_new_gradients_of_the_same_tensors_are_uniform_still() -> None:
         with_data("params", 1, lambda param: param.as_strided((5,), (1,))),
         with_data("params", 1, lambda param: param.view(torch.int32)),
         with_data("v", 1, lambda buffer: buffer.view(torch.bfloat16)[:4]),
+        with_data("v", 1, lambda buffer: buffer.view(torch.int32)),
+        with_data("m", 0, torch.t),
         with_data("m", 1, torch.clone),
         with_data("steps", 1, torch.clone),
+        with_data("steps", 1, lambda step: step.view(torch.int32)),
     ],
 )
 def test_other_tensors_are_looked_at_again(change: Change) -> None:
     rows = tensors()
-    known = Known([*rows["params"]], [[*rows["m"]], [*rows["v"]]], [*rows["steps"]])
+    known = known_of(rows)
     change(rows)
-    assert not are_still(known, rows)
+    assert not known.are_still(*parted(rows))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        given("params", 0, torch.ones(3, 3, dtype=torch.float64)),
+        given("grads", 1, torch.ones(4, dtype=torch.bfloat16)),
+        given("grads", 1, torch.ones(5)),
+        given("grads", 1, torch._neg_view(torch.ones(4))),
+        given("m", 0, torch.ones(9)),
+        given("v", 0, torch.ones(3, 3).t()),
+        given("v", 1, torch.ones(4, device="meta")),
+        given("steps", 1, torch.tensor(1)),
+        given("steps", 1, torch.ones((), device="meta")),
+    ],
+)
+def test_what_is_not_uniform_is_not_remembered(change: Change) -> None:
+    rows = tensors()
+    assert remembered(*parted(rows)) is not None
+    change(rows)
+    assert remembered(*parted(rows)) is None
+
+
+def test_nothing_is_remembered_where_torch_has_no_guards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uniform, "TensorGuards", None)
+    assert remembered(*parted(tensors())) is None
+
+
+@pytest.mark.parametrize("cls", [RelativisticAdamW, partial(Gravity, alpha=0.0)])
+@pytest.mark.parametrize("fused", [False, True])
+def test_steps_are_the_same_where_nothing_is_remembered(
+    cls: Any, fused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = []
+    for guards in (TensorGuards, None):
+        monkeypatch.setattr(uniform, "TensorGuards", guards)
+        param = torch.arange(9.0).view(3, 3).requires_grad_()
+        optimizer = cls([param], lr=0.5, fused=fused)
+        for step in range(3):
+            param.grad = torch.arange(9.0).view(3, 3) + step
+            optimizer.step()
+        assert bool(optimizer._known) is (guards is not None)
+        ends.append(param.detach())
+    torch.testing.assert_close(*ends, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_gradient_that_has_lost_its_memory_is_refused(steps: int) -> None:
+    """Whether anything is remembered of its group or not."""
+    param = torch.ones(5, requires_grad=True)
+    optimizer = RelativisticAdamW([param], fused=True)
+    for _ in range(steps):
+        param.grad = torch.ones(5)
+        optimizer.step()
+    before = param.detach().clone()
+    param.grad = torch.ones(5)
+    param.grad.untyped_storage().resize_(0)
+    with pytest.raises(RuntimeError, match="tensors with memory of their own"):
+        optimizer.step()
+    torch.testing.assert_close(param.detach(), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("cls", [RelativisticAdamW, partial(Gravity, alpha=0.0)])
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_what_has_moved_is_read_from_where_it_is(cls: Any, fused: bool, transposed: bool) -> None:
+    """Where it was there is memory still: gradients change in every step, a parameter in one."""
+    ends, alive = [], []
+    for path in ({"fused": fused}, {"foreach": False}):
+        params = [torch.ones(n, 2) for n in (3, 0, 5)]
+        params = [(p.t() if transposed else p).requires_grad_() for p in params]
+        optimizer = cls(params, lr=0.5, **path)
+        for step in range(4):
+            for param in params:
+                param.grad = torch.full_like(param, step - 1.5)
+                alive.append(param.grad)
+            if step == 2:
+                alive.append(params[0].detach())
+                params[0].data = params[0].detach().clone()
+            optimizer.step()
+        ends.append(torch.cat([param.flatten() for param in params]).detach())
+    torch.testing.assert_close(*ends, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("cls", [RelativisticAdamW, partial(Gravity, alpha=0.0)])
@@ -155,4 +249,4 @@ def test_the_meta_device_has_no_number_either() -> None:
     assert share_device([host, host], host)
     assert not share_device([host, meta], host)
     assert not share_device([host, meta], meta)
-    assert not are_uniform([meta], [meta], [[meta]])
+    assert not are_uniform([meta], [meta], [[meta]], [meta])

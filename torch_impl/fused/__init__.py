@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..sharding import is_distributed
-from .uniform import Known, are_uniform, share_device
+from .uniform import Known, remembered, share_device
 from .work import Scaling, Work, alike, is_dense, lie_alike, refuse_other_shapes
 
 __all__ = [
@@ -17,13 +17,13 @@ __all__ = [
     "Scaling",
     "Work",
     "alike",
-    "are_uniform",
     "is_dense",
     "kernels_for",
     "lie_alike",
     "refuse_converted",
     "refuse_other_shapes",
     "refuse_without_kernels",
+    "remembered",
     "share_device",
 ]
 

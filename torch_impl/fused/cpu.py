@@ -110,7 +110,7 @@ class AdamStep:
 
 
 class Kernels:
-    """The kernels of the CPU, which keep nothing from step to step.
+    """The kernels of the CPU, which keep tables of tensors from step to step.
 
     Attributes
     ----------
@@ -120,23 +120,32 @@ class Kernels:
 
     unscales = False
 
+    def __init__(self) -> None:
+        self._tensors: dict[int, Tensors] = {}
+
     def take_adam_steps(self, works: Sequence[Work], _scaling: Scaling, *, decoupled: bool) -> None:
         """Take the step of every group of RelativisticAdam(W)."""
-        refuse_converted(works, "cpu")
-        known = [*map(Tensors, works)]  # what is refused is before any of it is stepped
-        take_adam_steps(
-            [
-                AdamStep(work.group, tensors, decoupled=decoupled)
-                for work, tensors in zip(works, known, strict=True)
-            ]
-        )
+        tensors = self._tensors_of(works)
+        take_adam_steps([AdamStep(w.group, t, decoupled=decoupled) for w, t in tensors])
 
     def take_gravity_steps(self, works: Sequence[Work], _scaling: Scaling) -> None:
         """Take the step of every group of Gravity."""
-        refuse_converted(works, "cpu")
-        known = [*map(Tensors, works)]
-        for work, tensors in zip(works, known, strict=True):
+        for work, tensors in self._tensors_of(works):
             take_gravity_step(work.group, tensors)
+
+    def _tensors_of(self, works: Sequence[Work]) -> list[tuple[Work, Tensors]]:
+        """Return the tensors of every group, those kept where nothing else has changed.
+
+        What is refused is before any of it is stepped.
+        """
+        refuse_converted(works, "cpu")
+        kept = self._tensors
+        self._tensors = {work.number: _followed(work, kept.get(work.number)) for work in works}
+        return [(work, self._tensors[work.number]) for work in works]
+
+
+def _followed(work: Work, kept: Tensors | None) -> Tensors:
+    return kept if kept is not None and kept.follow(work) else Tensors(work)
 
 
 def take_adam_steps(steps: Sequence[AdamStep]) -> None:

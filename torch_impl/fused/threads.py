@@ -9,7 +9,9 @@ from itertools import pairwise
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from .cpu_kernels import GRAD
 from .work import Work
 
 PIECE = 2**18
@@ -43,11 +45,25 @@ class Tensors:
     """
 
     def __init__(self, work: Work) -> None:
+        self._known = work.known
         self.table = np.array(work.addresses(), dtype=np.int64)
         self.counts = work.sizes
-        if not (self.table[:-1] != 0).all(axis=0)[np.array(self.counts) > 0].all():
-            raise RuntimeError("`fused=True` expected tensors with memory of their own")
+        self._refuse_without_memory()
         self.work, self.firsts = cut_into_pieces(tuple(self.counts), PIECE)
+
+    def follow(self, work: Work) -> bool:
+        """Point to new gradients, if of all others it is known that they are still the same."""
+        if self._known is None or self._known is not work.known:
+            return False
+        self.table[GRAD] = [*map(Tensor.data_ptr, work.grads)]
+        self._refuse_without_memory()
+        return True
+
+    def _refuse_without_memory(self) -> None:
+        if self.table[:-1].all():
+            return
+        if not self.table[:-1, np.array(self.counts) > 0].all():
+            raise RuntimeError("`fused=True` expected tensors with memory of their own")
 
     def spread(self, task: Callable[[slice], None]) -> None:
         """Have threads do a task on all pieces, each on a run of them with its share of entries."""

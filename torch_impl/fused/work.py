@@ -19,7 +19,7 @@ class Work(NamedTuple):
         Parameters, gradients laid out in memory as these are, the state buffers of each kind, and
         steps. A gradient may be a copy that is not held by anyone else.
     known
-        What is remembered of them, if all are as `are_uniform` says.
+        What is remembered of them, if it is: all are as `are_uniform` says.
     """
 
     number: int
@@ -47,7 +47,7 @@ class Work(NamedTuple):
     def sizes(self) -> list[int]:
         """The numbers of real entries of the tensors."""
         if self.known:
-            return list(map(Tensor.numel, self.params))
+            return self.known.sizes
         return [x.numel() * (2 if x.is_complex() else 1) for x in self.params]
 
     @property

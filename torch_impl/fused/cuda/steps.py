@@ -13,10 +13,10 @@ from torch import Tensor
 
 from ...arguments import as_number
 from ...laws import LAWS
-from .. import refuse_converted
+from .. import Known, refuse_converted
 from ..work import Scaling, Work
 from . import adam, gravity
-from .blocks import WARPS, How
+from .blocks import GRAD, WARPS, How
 from .buckets import Bucket, is_capturing
 
 KINDS: Mapping[torch.dtype, tl.dtype] = {
@@ -252,6 +252,7 @@ class Kernels:
     unscales = True
 
     def __init__(self) -> None:
+        self._tables: dict[int, tuple[Known | None, NDArray[np.int64]]] = {}
         self._buckets: dict[Any, Bucket] = {}
         self._captured: list[Bucket] = []
 
@@ -290,17 +291,27 @@ class Kernels:
         """Yield the tensors of every bucket, the bucket, and whether they are aligned."""
         refuse_converted(works, "cuda")
         for work in works:
-            table = np.array([*work.addresses(), work.places], dtype=np.int64)
+            table = self._table(work)
             tensors = table[:-2]  # beside steps and places
-            aligned = (np.bitwise_or.reduce(tensors) % _ALIGNMENT == 0).tolist()
-            kinds = _kinds(work, aligned)
-            if len(kinds) == 1:
-                ((kind, _),) = kinds.items()
-                yield work, self._bucket(work, kind, table, numbers), kind[-1]
-                continue
+            kinds = _kinds(work, np.bitwise_or.reduce(tensors) % _ALIGNMENT == 0)
             for kind, indices in kinds.items():
-                some = work.at(indices)
-                yield some, self._bucket(some, kind, table[:, indices], numbers), kind[-1]
+                whole = len(kinds) == 1
+                some, own = (work, table) if whole else (work.at(indices), table[:, indices])
+                yield some, self._bucket(some, kind, own, numbers), kind[-1]
+
+    def _table(self, work: Work) -> NDArray[np.int64]:
+        """Return where the tensors of a group are, and the places of the parameters in it.
+
+        Where nothing else has changed it is the one of the step before, with new gradients.
+        """
+        known, table = self._tables.get(work.number, (None, None))
+        if table is None or known is None or known is not work.known:
+            table = np.array([*work.addresses(), work.places], dtype=np.int64)
+        else:
+            table = table.copy()
+            table[int(GRAD)] = [*map(Tensor.data_ptr, work.grads)]
+        self._tables[work.number] = work.known, table
+        return table
 
     def _bucket(self, work: Work, kind: Any, table: NDArray[np.int64], numbers: int) -> Bucket:
         """Return the bucket of tensors of one kind, with their addresses."""
@@ -319,18 +330,18 @@ class Kernels:
         return bucket
 
 
-def _kinds(work: Work, aligned: list[bool]) -> dict[Any, list[int]]:
+def _kinds(work: Work, aligned: NDArray[np.bool]) -> dict[Any, list[int]]:
     """Return the places of tensors of one device, dtype, state dtype and alignment, by these."""
-    kinds: dict[Any, list[int]] = {}
-    if work.known and all(aligned):
+    if work.known and aligned.all():
         param = work.params[0]
-        return {(param.device, param.dtype, param.dtype, True): []}
+        return {(param.device, param.dtype, param.dtype, True): [*range(len(aligned))]}
     devices, dtypes, states = (
         [param.device for param in work.params],
         [param.dtype for param in work.params],
         [buffer.dtype for buffer in work.buffers[0]],
     )
-    for i, kind in enumerate(zip(devices, dtypes, states, aligned, strict=True)):
+    kinds: dict[Any, list[int]] = {}
+    for i, kind in enumerate(zip(devices, dtypes, states, aligned.tolist(), strict=True)):
         kinds.setdefault(kind, []).append(i)
     return kinds
 
