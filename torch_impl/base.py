@@ -17,13 +17,10 @@ from .fused import (
     Known,
     Scaling,
     Work,
-    alike,
+    follow,
     kernels_for,
-    lie_alike,
-    refuse_other_shapes,
+    looked_at,
     refuse_without_kernels,
-    remembered,
-    share_device,
 )
 from .nonfinite import (
     Guard,
@@ -207,35 +204,21 @@ class FirstOrderOptimizer(Optimizer, ABC):
 
     def _work(self) -> list[Work]:
         """Return what each group has for kernels; nothing of one without a gradient."""
+        home = self._fused().home if self._is_fused() else None
         works, before, self._known = [], self._known, {}
         for number, group in enumerate(self.param_groups):
             params, grads, steps, buffers = self._gathered(group)
             if not params:
                 continue
-            rows = list(buffers.values())
-            known = before.get(number)
-            if known is None or not known.are_still(params, grads, rows, steps):
-                if lives_on_device(group):
-                    self._follow(params, steps)
-                known = remembered(params, grads, rows, steps)
-            if known is None:
-                refuse_other_shapes(number, params, grads, buffers)
-                for key, values in buffers.items():
-                    self._lay_out(params, key, values)
-                grads = alike(grads, params)
+            work, known = Work(number, group, params, grads, buffers, steps), before.get(number)
+            if known is not None and known.is_still(work, home):
+                work = work._replace(uniform=known.uniform, known=known)
             else:
-                self._known[number] = known
-            works.append(Work(number, group, params, grads, rows, steps, known))
+                work = looked_at(work, self._buffer_keys(group), self.state, home)
+            if work.known is not None:
+                self._known[number] = work.known
+            works.append(work)
         return works
-
-    def _lay_out(self, params: list[Tensor], key: str, values: list[Tensor]) -> None:
-        """Have buffers lie in memory as their parameters do, which may have been moved since."""
-        if lie_alike(values, params):
-            return
-        for i, (param, value) in enumerate(zip(params, values, strict=True)):
-            if not lie_alike([value], [param]):
-                values[i] = torch.empty_like(param, dtype=value.dtype).copy_(value)
-                self.state[param][key] = values[i]
 
     @property
     def _step_supports_amp_scaling(self) -> bool:
@@ -260,16 +243,14 @@ class FirstOrderOptimizer(Optimizer, ABC):
         torch.compile knows this method by its name and runs it instead of tracing it.
         """
         *own, rows = self._gathered(group)
-        for values, found in zip(
-            (params, grads, steps, *buffers), (*own, *rows.values()), strict=True
-        ):
+        for values, found in zip((params, grads, steps, *buffers), (*own, *rows), strict=True):
             values.extend(found)
         if params and lives_on_device(group):
-            self._follow(params, steps)
+            follow(params, steps, self.state)
 
     def _gathered(
         self, group: dict[str, Any]
-    ) -> tuple[list[Tensor], list[Tensor], list[Tensor], dict[str, list[Tensor]]]:
+    ) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[list[Tensor]]]:
         """Return parameters that have a gradient, gradients, steps and buffers, made if missing."""
         params, grads = [], []
         for param in group["params"]:
@@ -284,7 +265,7 @@ class FirstOrderOptimizer(Optimizer, ABC):
         except KeyError:
             self._complete(params, states, group, keys)
             steps, *buffers = _columns(states, ("step", *keys))
-        return params, grads, steps, dict(zip(keys, buffers, strict=True))
+        return params, grads, steps, buffers
 
     def _complete(
         self,
@@ -300,15 +281,6 @@ class FirstOrderOptimizer(Optimizer, ABC):
             for key in keys:
                 if key not in state:
                     state[key] = self._new_buffer(param, group, key)
-
-    def _follow(self, params: list[Tensor], steps: list[Tensor]) -> None:
-        """Have steps in binary32 on the device of their parameters, which may have been moved."""
-        kind = torch.float32
-        if all(x.dtype is kind for x in steps) and share_device([*params, *steps], params[0]):
-            return
-        for i, (param, step) in enumerate(zip(params, steps, strict=True)):
-            if step.device != param.device or step.dtype is not kind:
-                steps[i] = self.state[param]["step"] = step.to(param.device, kind)
 
     @abstractmethod
     def _check_parameters(self, group: dict[str, Any]) -> None:

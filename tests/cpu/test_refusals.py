@@ -133,7 +133,7 @@ def test_state_that_was_made_of_converted_parameters_is_refused() -> None:
 
 
 def test_divided_parameters_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch_impl.fused.is_distributed", lambda _param: True)
+    monkeypatch.setattr("torch_impl.fused.homes.is_distributed", lambda _param: True)
     with pytest.raises(RuntimeError, match="does not support DTensors"):
         RelativisticAdam(parameters([(3,)]), fused=True)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-import torch_impl.fused
+import torch_impl.fused.homes
 from torch_impl import Gravity, RelativisticAdamW
 from torch_impl.laws import LAWS
 
@@ -47,7 +47,7 @@ def units_apart(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> int:
 def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "cuda" and torch.cuda.is_available():
         pytest.skip("NOT CHECKED: CUDA's kernels in Triton's interpreter, where there is a device")
-    monkeypatch.setattr(torch_impl.fused, "home_of", lambda _param: request.param)
+    monkeypatch.setattr(torch_impl.fused.homes, "home_of", lambda _param: request.param)
     return str(request.param)
 
 

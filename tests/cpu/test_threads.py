@@ -41,7 +41,7 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> None:
 def tensors_of(counts: list[int]) -> Tensors:
     """Tensors of these sizes."""
     params = [torch.zeros(count) for count in counts]
-    return Tensors(Work(0, {}, params, params, [params], params, None))
+    return Tensors(Work(0, {}, params, params, [params], params))
 
 
 @pytest.mark.parametrize(("case", "options"), VARIANTS)

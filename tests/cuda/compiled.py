@@ -14,7 +14,7 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
-import torch_impl.fused
+import torch_impl.fused.homes
 from torch_impl import Gravity, RelativisticAdam, RelativisticAdamW
 
 PATTERNS = {
@@ -88,7 +88,7 @@ def launches(subject: Any, dtype: torch.dtype, options: dict[str, Any]) -> dict[
 def main() -> None:
     """Print what is found for every subject, by kernel."""
     driver.set_active(Absent())
-    torch_impl.fused.home_of = lambda param: "cuda"  # noqa: ARG005
+    torch_impl.fused.homes.home_of = lambda param: "cuda"  # noqa: ARG005
     found = {name: launches(*subject) for name, subject in SUBJECTS.items()}
     print(json.dumps(found, indent=1))  # noqa: T201
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-import torch_impl.fused
+import torch_impl.fused.homes
 from tests.cuda.common import (
     DEVICE,
     SHAPES,
@@ -21,7 +21,7 @@ from tests.cuda.common import (
 from tests.steps import built, normal
 from tests.variants import MODES, VARIANTS
 from torch_impl import Gravity, RelativisticAdam, RelativisticAdamW
-from torch_impl.fused import alike, lie_alike
+from torch_impl.fused.layout import alike, lie_alike
 
 
 @pytest.mark.parametrize(("case", "options"), VARIANTS)
@@ -224,7 +224,7 @@ def test_some_options_need_kernels_that_have_them(monkeypatch: pytest.MonkeyPatc
         with pytest.raises(RuntimeError, match=f"`{name}` needs `fused=True`"):
             RelativisticAdam(params, **option)
         with monkeypatch.context() as context:
-            context.setattr(torch_impl.fused, "home_of", lambda _param: "cpu")
+            context.setattr(torch_impl.fused.homes, "home_of", lambda _param: "cpu")
             with pytest.raises(RuntimeError, match=f"`{name}` cannot be `True` together on"):
                 Gravity(params, fused=True, **option)
 
@@ -232,7 +232,7 @@ def test_some_options_need_kernels_that_have_them(monkeypatch: pytest.MonkeyPatc
 def test_parameters_on_two_kinds_of_device_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     params = parameters([(3,), (4,)])
     monkeypatch.setattr(
-        torch_impl.fused, "home_of", lambda param: "cuda" if len(param) == 3 else "cpu"
+        torch_impl.fused.homes, "home_of", lambda param: "cuda" if len(param) == 3 else "cpu"
     )
     with pytest.raises(RuntimeError, match=r"one is on .*, the first on cuda"):
         RelativisticAdam(params, fused=True)

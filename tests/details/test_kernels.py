@@ -16,6 +16,8 @@ from torch_impl.fused import Scaling
 class Told:
     """Stands for kernels: remembers what it is told."""
 
+    home = "cpu"
+
     def __init__(self, unscales: bool = True) -> None:
         self.unscales, self.calls = unscales, list[Any]()
 
@@ -88,11 +90,11 @@ def test_buffers_are_laid_out_as_their_parameters_are() -> None:
         param.grad = torch.ones(2, 3)
     optimizer.step()
     kept = optimizer.state[params[0]]["exp_avg"]
-    odd = normal((3, 2), 5).t()
+    odd = normal((3, 2), 5, torch.float32).t()
     optimizer.state[params[1]]["exp_avg"] = odd
     works = optimizer._work()
     (one, other), _ = works[0].buffers
     assert one is kept
     assert other is optimizer.state[params[1]]["exp_avg"]
-    assert (other.stride(), other.dtype) == ((3, 1), torch.float64)
+    assert (other.stride(), other.dtype) == ((3, 1), torch.float32)
     assert torch.equal(other, odd)

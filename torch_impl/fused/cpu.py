@@ -14,7 +14,6 @@ from ..laws import LAWS
 from ..limit import UNITS
 from ..schedules import following
 from . import cpu_kernels as kernels
-from . import refuse_converted
 from .threads import Numbers, Tensors
 from .work import Scaling, Work
 
@@ -114,10 +113,13 @@ class Kernels:
 
     Attributes
     ----------
+    home
+        "cpu".
     unscales
         False: a GradScaler does.
     """
 
+    home = "cpu"
     unscales = False
 
     def __init__(self) -> None:
@@ -134,11 +136,7 @@ class Kernels:
             take_gravity_step(work.group, tensors)
 
     def _tensors_of(self, works: Sequence[Work]) -> list[tuple[Work, Tensors]]:
-        """Return the tensors of every group, those kept where nothing else has changed.
-
-        What is refused is before any of it is stepped.
-        """
-        refuse_converted(works, "cpu")
+        """Return the tensors of every group, those kept where nothing else has changed."""
         kept = self._tensors
         self._tensors = {work.number: _followed(work, kept.get(work.number)) for work in works}
         return [(work, self._tensors[work.number]) for work in works]

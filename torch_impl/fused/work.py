@@ -1,11 +1,21 @@
-"""What kernels are given: the tensors of a parameter group that have a gradient."""
+"""What kernels are given, the tensors of a group that have a gradient, and what is known of them.
 
+Of those that were fit for a step torch is asked only once in the next one whether they are what
+they were: by the guards of torch.compile, which look at type, dtype, device, shape and strides.
+Where a torch has none nothing is remembered.
+"""
+
+from itertools import chain
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
-from .uniform import Known, addresses_of
+from .layout import addresses_of
+
+try:
+    from torch._C._dynamo.guards import TensorGuards
+except ImportError:
+    TensorGuards: Any = None  # type: ignore[no-redef]
 
 
 class Work(NamedTuple):
@@ -18,8 +28,10 @@ class Work(NamedTuple):
     params, grads, buffers, steps
         Parameters, gradients laid out in memory as these are, the state buffers of each kind, and
         steps. A gradient may be a copy that is not held by anyone else.
+    uniform
+        Whether all are known to be as `are_uniform` says.
     known
-        What is remembered of them, if it is: all are as `are_uniform` says.
+        What is remembered of them, if it is.
     """
 
     number: int
@@ -28,16 +40,21 @@ class Work(NamedTuple):
     grads: list[Tensor]
     buffers: list[list[Tensor]]
     steps: list[Tensor]
-    known: Known | None
+    uniform: bool = False
+    known: "Known | None" = None
+
+    @property
+    def own(self) -> list[list[Tensor]]:
+        """What is the optimizer's own: parameters, buffers of each kind, and steps."""
+        return [self.params, *self.buffers, self.steps]
 
     def addresses(self) -> list[list[int]]:
         """Return where parameters, gradients, three kinds of buffers and steps are, a row of each.
 
         Where there is no such kind, it is the one before.
         """
-        own = (self.params, *self.buffers, self.steps)
-        known = addresses_of(own) if self.known is None else self.known.addresses
-        params, first, *others, steps = known
+        own = addresses_of(self.own) if self.known is None else self.known.addresses
+        params, first, *others, steps = own
         (grads,) = addresses_of([self.grads])
         second = others[0] if others else first
         largest = others[1] if len(others) > 1 else second
@@ -67,7 +84,50 @@ class Work(NamedTuple):
 
         params, grads, steps = some(self.params), some(self.grads), some(self.steps)
         buffers = [some(row) for row in self.buffers]
-        return Work(self.number, self.group, params, grads, buffers, steps, None)
+        return Work(self.number, self.group, params, grads, buffers, steps)
+
+
+class Known:
+    """Where the tensors of a group are that are fit for a step, and what they are.
+
+    Parameters
+    ----------
+    work
+        The tensors, of which none is kept.
+    home
+        The kind of device whose kernels they are fit for, if it is kernels.
+
+    Attributes
+    ----------
+    addresses
+        Of parameters, each kind of buffer and steps, a row of each.
+    sizes
+        The numbers of real entries of the parameters.
+    uniform
+        Whether they are, as `are_uniform` says.
+    """
+
+    def __init__(self, work: Work, home: str | None) -> None:
+        self._home = home
+        self.uniform = work.uniform
+        self.addresses = addresses_of(work.own)
+        self.sizes = work.sizes
+        self._guards = TensorGuards(
+            *chain(work.grads, *work.own), dynamic_dims_sizes=None, dynamic_dims_strides=None
+        )
+
+    def is_still(self, work: Work, home: str | None) -> bool:
+        """Whether all are what they were, and in the same places but for gradients."""
+        return (
+            home == self._home
+            and addresses_of(work.own) == self.addresses
+            and self._guards.check(*chain(work.grads, *work.own))
+        )
+
+
+def remembered(work: Work, home: str | None) -> Known | None:
+    """Return what to remember of tensors that are fit for a step."""
+    return None if TensorGuards is None else Known(work, home)
 
 
 class Scaling(NamedTuple):
@@ -78,56 +138,3 @@ class Scaling(NamedTuple):
 
     grad_scale: Tensor | None = None
     found_inf: Tensor | None = None
-
-
-def is_dense(tensor: Tensor) -> bool:
-    """Whether the entries of a tensor fill their memory, in whatever order."""
-    return bool(torch.ops.aten.is_non_overlapping_and_dense(tensor))
-
-
-def lie_alike(some: list[Tensor], others: list[Tensor]) -> bool:
-    """Whether the entries of tensors lie in memory as those of others of their shapes do.
-
-    Of a thousand small tensors most of it is asked without a look at each from Python.
-    """
-    if [x.device for x in some] != [x.device for x in others]:
-        return False
-    if all(map(Tensor.is_contiguous, some)) and all(map(Tensor.is_contiguous, others)):
-        return True
-    return list(map(Tensor.stride, some)) == list(map(Tensor.stride, others))
-
-
-def refuse_other_shapes(
-    number: int, params: list[Tensor], grads: list[Tensor], buffers: dict[str, list[Tensor]]
-) -> None:
-    """Raise RuntimeError if a gradient or state buffer has not the shape of its parameter.
-
-    That may have been given other data since; kernels know no more than addresses.
-    """
-    for key, tensors in {"grad": grads, **buffers}.items():
-        for param, tensor in zip(params, tensors, strict=True):
-            if tensor.shape != param.shape:
-                what = "a gradient" if key == "grad" else f"state {key!r}"
-                raise RuntimeError(
-                    f"group {number} has {what} of shape {tuple(tensor.shape)} for a parameter of "
-                    f"shape {tuple(param.shape)}: expected the same; make a new optimizer of "
-                    "parameters that were given another shape"
-                )
-
-
-def alike(grads: list[Tensor], params: list[Tensor]) -> list[Tensor]:
-    """Return gradients whose entries lie in memory as those of their parameters do."""
-    views = any(map(Tensor.is_conj, grads)) or any(map(Tensor.is_neg, grads))
-    dtypes = [grad.dtype for grad in grads] == [param.dtype for param in params]
-    if dtypes and not views and lie_alike(grads, params):
-        return grads
-    return [_like(grad, param) for grad, param in zip(grads, params, strict=True)]
-
-
-def _like(grad: Tensor, param: Tensor) -> Tensor:
-    """Return a gradient whose entries lie in memory as its parameter's do."""
-    plain = grad.dtype is param.dtype and not grad.is_conj() and not grad.is_neg()
-    strides = zip(param.shape, grad.stride(), param.stride(), strict=True)
-    if plain and all(n == 1 or a == b for n, a, b in strides):
-        return grad
-    return torch.empty_like(param).copy_(grad)

@@ -48,7 +48,7 @@ def fit(groups: Sequence[dict[str, Any]]) -> bool:
 def states_fit(works: Iterable[Work]) -> bool:
     """Whether the state of parameters that fit is as it was made, in their dtype."""
     return all(
-        work.known is not None
+        work.uniform
         or all([x.dtype for x in row] == [x.dtype for x in work.params] for row in work.buffers)
         for work in works
     )
@@ -115,7 +115,7 @@ def tensors_of(work: Work) -> list[Piece]:
     torch._foreach_add_(work.steps, 1)
     rows = zip(work.sizes, work.params, work.grads, work.steps, *work.buffers, strict=True)
     filled = (row for row in rows if row[0])
-    flat = _row if work.known else _flat
+    flat = _row if work.uniform else _flat
     return [
         Piece(number, flat(param), flat(grad), [*map(flat, state)], step, size)
         for number, (size, param, grad, step, *state) in enumerate(filled)

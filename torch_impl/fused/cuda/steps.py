@@ -3,7 +3,7 @@
 import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,10 +13,9 @@ from torch import Tensor
 
 from ...arguments import as_number
 from ...laws import LAWS
-from .. import Known, refuse_converted
-from ..work import Scaling, Work
+from ..work import Known, Scaling, Work
 from . import adam, gravity
-from .blocks import GRAD, WARPS, How
+from .blocks import GRAD, PLACE, WARPS, How
 from .buckets import Bucket, is_capturing
 
 KINDS: Mapping[torch.dtype, tl.dtype] = {
@@ -240,19 +239,31 @@ class GravityPart(Part):
         )
 
 
+class Kept(NamedTuple):
+    """Where the tensors of a group were in the last step, and how they were divided."""
+
+    known: Known | None
+    table: NDArray[np.int64]
+    aligned: NDArray[np.bool]
+    kinds: dict[Any, list[int]]
+
+
 class Kernels:
     """The kernels of an optimizer, with the buckets that they keep from step to step.
 
     Attributes
     ----------
+    home
+        "cuda".
     unscales
         True: they divide by a GradScaler's scale, and do nothing where it has found an ∞.
     """
 
+    home = "cuda"
     unscales = True
 
     def __init__(self) -> None:
-        self._tables: dict[int, tuple[Known | None, NDArray[np.int64]]] = {}
+        self._kept: dict[int, Kept] = {}
         self._buckets: dict[Any, Bucket] = {}
         self._captured: list[Bucket] = []
 
@@ -289,29 +300,31 @@ class Kernels:
 
     def _divided(self, works: Sequence[Work], numbers: int) -> Iterator[tuple[Work, Bucket, bool]]:
         """Yield the tensors of every bucket, the bucket, and whether they are aligned."""
-        refuse_converted(works, "cuda")
         for work in works:
-            table = self._table(work)
-            tensors = table[:-2]  # beside steps and places
-            kinds = _kinds(work, np.bitwise_or.reduce(tensors) % _ALIGNMENT == 0)
+            table, kinds = self._table(work)
             for kind, indices in kinds.items():
                 whole = len(kinds) == 1
                 some, own = (work, table) if whole else (work.at(indices), table[:, indices])
                 yield some, self._bucket(some, kind, own, numbers), kind[-1]
 
-    def _table(self, work: Work) -> NDArray[np.int64]:
-        """Return where the tensors of a group are, and the places of the parameters in it.
+    def _table(self, work: Work) -> tuple[NDArray[np.int64], dict[Any, list[int]]]:
+        """Return where the tensors of a group are, and the places of those of one kind.
 
-        Where nothing else has changed it is the one of the step before, with new gradients.
+        Where nothing but gradients has changed little is asked again.
         """
-        known, table = self._tables.get(work.number, (None, None))
-        if table is None or known is None or known is not work.known:
-            table = np.array([*work.addresses(), work.places], dtype=np.int64)
+        kept = self._kept.get(work.number)
+        if kept is None or kept.known is None or kept.known is not work.known:
+            kept, table = None, np.array([*work.addresses(), work.places], dtype=np.int64)
         else:
-            table = table.copy()
+            table = kept.table.copy()
             table[int(GRAD)] = [*map(Tensor.data_ptr, work.grads)]
-        self._tables[work.number] = work.known, table
-        return table
+            if work.group["stochastic_rounding"]:
+                table[int(PLACE)] = work.places
+        aligned = np.bitwise_or.reduce(table[:-2]) % _ALIGNMENT == 0  # beside steps and places
+        same = kept is not None and np.array_equal(kept.aligned, aligned)
+        kinds = kept.kinds if kept is not None and same else _kinds(work, aligned)
+        self._kept[work.number] = Kept(work.known, table, aligned, kinds)
+        return table, kinds
 
     def _bucket(self, work: Work, kind: Any, table: NDArray[np.int64], numbers: int) -> Bucket:
         """Return the bucket of tensors of one kind, with their addresses."""
@@ -332,9 +345,6 @@ class Kernels:
 
 def _kinds(work: Work, aligned: NDArray[np.bool]) -> dict[Any, list[int]]:
     """Return the places of tensors of one device, dtype, state dtype and alignment, by these."""
-    if work.known and aligned.all():
-        param = work.params[0]
-        return {(param.device, param.dtype, param.dtype, True): [*range(len(aligned))]}
     devices, dtypes, states = (
         [param.device for param in work.params],
         [param.dtype for param in work.params],

@@ -11,8 +11,9 @@ import torch
 from torch._C._dynamo.guards import TensorGuards
 
 from torch_impl import Gravity, RelativisticAdamW
-from torch_impl.fused import uniform
-from torch_impl.fused.uniform import Known, are_uniform, remembered, share_device
+from torch_impl.fused import layout, work
+from torch_impl.fused.layout import share_device
+from torch_impl.fused.work import Known, Work, remembered
 
 Tensors = dict[str, list[torch.Tensor]]
 Change = Callable[[Tensors], None]
@@ -25,12 +26,18 @@ def tensors() -> Tensors:
     return {**rows, "steps": [torch.ones(()), torch.ones(())]}
 
 
-def parted(rows: Tensors) -> tuple[Any, ...]:
-    return rows["params"], rows["grads"], [rows["m"], rows["v"]], rows["steps"]
+def work_of(rows: Tensors) -> Work:
+    params, grads, m, v, steps = (rows[name] for name in ("params", "grads", "m", "v", "steps"))
+    return Work(0, {}, params, grads, [m, v], steps)
+
+
+def are_uniform(rows: Tensors) -> bool:
+    work = work_of(rows)
+    return layout.are_uniform(work.params, work.grads, work.buffers, work.steps)
 
 
 def known_of(rows: Tensors) -> Known:
-    known = remembered(*parted(rows))
+    known = remembered(work_of(rows), None)
     assert known is not None
     return known
 
@@ -58,12 +65,12 @@ def without_last(rows: Tensors) -> None:
         row.pop()
 
 
-def test_new_gradients_of_the_same_tensors_are_uniform_still() -> None:
+def test_new_gradients_of_the_same_tensors_are_what_they_were() -> None:
     rows = tensors()
     known = known_of(rows)
-    assert known.are_still(*parted(rows))
+    assert known.is_still(work_of(rows), None)
     rows["grads"] = [grad.clone() for grad in rows["grads"]]
-    assert known.are_still(*parted(rows))
+    assert known.is_still(work_of(rows), None)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +104,28 @@ def test_other_tensors_are_looked_at_again(change: Change) -> None:
     rows = tensors()
     known = known_of(rows)
     change(rows)
-    assert not known.are_still(*parted(rows))
+    assert not known.is_still(work_of(rows), None)
+
+
+def test_for_other_kernels_all_are_looked_at_again() -> None:
+    rows = tensors()
+    known = known_of(rows)
+    assert not known.is_still(work_of(rows), "cpu")
+    known = Known(work_of(rows), "cpu")
+    assert known.is_still(work_of(rows), "cpu")
+    assert not known.is_still(work_of(rows), "cuda")
+    assert not known.is_still(work_of(rows), None)
+
+
+def test_a_gradient_that_becomes_a_conjugate_view_is_looked_at_again() -> None:
+    rows = {name: [torch.ones(3, dtype=torch.complex64)] for name in ("params", "grads", "m", "v")}
+    rows["steps"] = [torch.ones(())]
+    known = known_of(rows)
+    assert known.sizes == [6]
+    rows["grads"] = [torch.full((3,), 1j)]
+    assert known.is_still(work_of(rows), None)
+    rows["grads"] = [torch.full((3,), 1j).conj()]
+    assert not known.is_still(work_of(rows), None)
 
 
 @pytest.mark.parametrize(
@@ -114,16 +142,16 @@ def test_other_tensors_are_looked_at_again(change: Change) -> None:
         given("steps", 1, torch.ones((), device="meta")),
     ],
 )
-def test_what_is_not_uniform_is_not_remembered(change: Change) -> None:
+def test_what_is_not_all_alike_is_not_uniform(change: Change) -> None:
     rows = tensors()
-    assert remembered(*parted(rows)) is not None
+    assert are_uniform(rows)
     change(rows)
-    assert remembered(*parted(rows)) is None
+    assert not are_uniform(rows)
 
 
 def test_nothing_is_remembered_where_torch_has_no_guards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uniform, "TensorGuards", None)
-    assert remembered(*parted(tensors())) is None
+    monkeypatch.setattr(work, "TensorGuards", None)
+    assert remembered(work_of(tensors()), None) is None
 
 
 @pytest.mark.parametrize("cls", [RelativisticAdamW, partial(Gravity, alpha=0.0)])
@@ -133,7 +161,7 @@ def test_steps_are_the_same_where_nothing_is_remembered(
 ) -> None:
     ends = []
     for guards in (TensorGuards, None):
-        monkeypatch.setattr(uniform, "TensorGuards", guards)
+        monkeypatch.setattr(work, "TensorGuards", guards)
         param = torch.arange(9.0).view(3, 3).requires_grad_()
         optimizer = cls([param], lr=0.5, fused=fused)
         for step in range(3):
@@ -249,4 +277,4 @@ def test_the_meta_device_has_no_number_either() -> None:
     assert share_device([host, host], host)
     assert not share_device([host, meta], host)
     assert not share_device([host, meta], meta)
-    assert not are_uniform([meta], [meta], [[meta]], [meta])
+    assert not layout.are_uniform([meta], [meta], [[meta]], [meta])
