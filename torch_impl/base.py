@@ -155,8 +155,8 @@ class FirstOrderOptimizer(Optimizer, ABC):
         return self._needed_buffers
 
     @abstractmethod
-    def _new_buffer(self, param: Tensor, group: dict[str, Any], key: str) -> Tensor:
-        """Return a buffer of a parameter before its first step."""
+    def _new_buffers(self, params: list[Tensor], group: dict[str, Any], key: str) -> list[Tensor]:
+        """Return the buffers of parameters before their first step."""
 
     @abstractmethod
     def _check_options(self, options: dict[str, Any], *, scheduled: bool = False) -> None:
@@ -278,9 +278,11 @@ class FirstOrderOptimizer(Optimizer, ABC):
         for param, state in zip(params, states, strict=True):
             if "step" not in state:
                 state["step"] = step_tensor(param, group)
-            for key in keys:
-                if key not in state:
-                    state[key] = self._new_buffer(param, group, key)
+        for key in keys:
+            new = [i for i, state in enumerate(states) if key not in state]
+            buffers = self._new_buffers([params[i] for i in new], group, key)
+            for i, buffer in zip(new, buffers, strict=True):
+                states[i][key] = buffer
 
     @abstractmethod
     def _check_parameters(self, group: dict[str, Any]) -> None:

@@ -163,6 +163,11 @@ def as_real(tensor: Tensor) -> Tensor:
     return torch.view_as_real(tensor) if tensor.is_complex() else tensor
 
 
+def is_dense(tensor: Tensor) -> bool:
+    """Whether the entries of a tensor fill their memory, in whatever order."""
+    return bool(torch.ops.aten.is_non_overlapping_and_dense(tensor))
+
+
 def state_dtype(param: Tensor) -> torch.dtype:
     """Return the dtype in which a parameter is stepped: its own, but at least 32 bits wide."""
     return torch.promote_types(param.dtype, torch.float32)

@@ -26,6 +26,7 @@ from .base import FirstOrderOptimizer, check_representable
 from .batches import Batch, as_real, buffer_dtype
 from .invariants import Invariants
 from .nonfinite import check_policy
+from .pages import zeros_like_each
 from .promises import promises_of_gravity
 from .refusals import refuse_flattened
 from .sharding import Sharding, divided_like, is_distributed, parameters_by_sharding, reduce_each
@@ -227,17 +228,22 @@ class Gravity(FirstOrderOptimizer):
             for batch in waiting:
                 _step(batch, [next(whole).to(batch.grads[0].dtype) for _ in batch.owners])
 
-    def _new_buffer(self, param: Tensor, group: dict[str, Any], _key: str) -> Tensor:
-        """Return V₀; every process draws the whole of a tensor that is divided among them."""
-        dtype, std = buffer_dtype(param, group), group["velocity_std"]
-        if std > 0 and is_distributed(param):
-            velocity = torch.empty(param.shape, dtype=dtype, device=param.device)
-        else:
-            velocity = torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
-        if std > 0:
-            as_real(velocity).normal_(0, std, generator=self._generator)
-            velocity = divided_like(velocity, param)
-        return velocity
+    def _new_buffers(self, params: list[Tensor], group: dict[str, Any], _key: str) -> list[Tensor]:
+        """Return V₀."""
+        zeros = zeros_like_each(params, [buffer_dtype(param, group) for param in params])
+        if group["velocity_std"] == 0:
+            return zeros
+        return [
+            self._drawn(velocity, param, group["velocity_std"])
+            for velocity, param in zip(zeros, params, strict=True)
+        ]
+
+    def _drawn(self, velocity: Tensor, param: Tensor, std: float) -> Tensor:
+        """Return a random V₀; every process draws the whole of what is divided among them."""
+        if is_distributed(param):
+            velocity = torch.empty(param.shape, dtype=velocity.dtype, device=param.device)
+        as_real(velocity).normal_(0, std, generator=self._generator)
+        return divided_like(velocity, param)
 
     def _check_options(self, options: dict[str, Any], *, scheduled: bool = False) -> None:  # noqa: ARG002
         check_at_least_zero("lr", options["lr"])

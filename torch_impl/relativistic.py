@@ -30,6 +30,7 @@ from .laws import LAWS, warn_unless_monotone
 from .limit import MODES, UNITS, Proposal, round_toward_zero
 from .limiter import Limiter, Scope
 from .nonfinite import check_policy
+from .pages import zeros_like_each
 from .promises import promises_of_adam
 from .refusals import refuse_a_part_of_the_model, refuse_flattened, refuse_partitioned
 from .schedules import (
@@ -391,11 +392,13 @@ class RelativisticAdam(FirstOrderOptimizer):
         sizes = (SIZES,) if is_auto(group["speed_limit"]) else ()
         return (*self._needed_buffers, *largest, *sizes)
 
-    def _new_buffer(self, param: Tensor, group: dict[str, Any], key: str) -> Tensor:
+    def _new_buffers(self, params: list[Tensor], group: dict[str, Any], key: str) -> list[Tensor]:
         if key == SIZES:
-            return torch.zeros(MEASURED_STEPS, dtype=torch.float64, device=param.device)
-        dtype = buffer_dtype(param, group)
-        return torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
+            return [
+                torch.zeros(MEASURED_STEPS, dtype=torch.float64, device=param.device)
+                for param in params
+            ]
+        return zeros_like_each(params, [buffer_dtype(param, group) for param in params])
 
     def _check_options(self, options: dict[str, Any], *, scheduled: bool = False) -> None:
         check_at_least_zero("lr", options["lr"])

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer, StateDict
 
 from .batches import buffer_dtype
+from .pages import zeros_like_each
 from .schedules import MEASURED_STEPS, SIZES
 from .sharding import divided_like, is_distributed
 
@@ -124,18 +125,23 @@ def restore_precision(optimizer: Optimizer, state_dict: StateDict) -> None:
 
     A buffer lies in memory as its parameter does, and is divided as it is.
     """
+    buffers: dict[str, list[Saved]] = {}
     for saved in saved_parameters(optimizer, state_dict):
         state = optimizer.state[saved.param]
-        for key, value in _buffers(saved.state).items():
-            wide = torch.empty_like(saved.param, dtype=buffer_dtype(saved.param, saved.group))
-            source = value.detach()
-            if is_distributed(saved.param) and not is_distributed(source):
-                source = divided_like(source.to(saved.param.device), saved.param)
-            state[key] = wide.detach().copy_(source)
+        for key in _buffers(saved.state):
+            buffers.setdefault(key, []).append(saved)
         if SIZES in saved.state:
             sizes = saved.state[SIZES].detach()
             state[SIZES] = sizes.to(saved.param.device, torch.float64, copy=True)
         state["step"] = step_tensor(saved.param, saved.group, float(saved.state["step"]))
+    for key, several in buffers.items():
+        dtypes = [buffer_dtype(saved.param, saved.group) for saved in several]
+        wide = zeros_like_each([saved.param for saved in several], dtypes)
+        for saved, buffer in zip(several, wide, strict=True):
+            source = saved.state[key].detach()
+            if is_distributed(saved.param) and not is_distributed(source):
+                source = divided_like(source.to(saved.param.device), saved.param)
+            optimizer.state[saved.param][key] = buffer.detach().copy_(source)
 
 
 def step_tensor(param: Tensor, group: dict[str, Any], value: float = 0.0) -> Tensor:

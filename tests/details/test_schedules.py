@@ -200,7 +200,8 @@ def test_a_group_says_how_it_is_limited_without_asking_the_device() -> None:
 def test_sizes_are_kept_on_the_parameters_device() -> None:
     optimizer = RelativisticAdam([leaf(0.0)], speed_limit="auto")
     param = torch.zeros(2, device=META)
-    assert optimizer._new_buffer(param, optimizer.param_groups[0], SIZES).device == META
+    (sizes,) = optimizer._new_buffers([param], optimizer.param_groups[0], SIZES)
+    assert sizes.device == META
 
 
 def test_warm_ups_of_several_counters_are_told_apart() -> None:

@@ -129,7 +129,6 @@ def test_new_buffers_have_the_layout_of_the_parameter_and_the_dtype_of_the_state
         assert (state[key].dtype, state[key].stride()) == (torch.float32, param.stride())
     assert (state["step"].dtype, state["step"].item()) == (torch.float32, 1.0)
     narrow = {**optimizer.param_groups[0], "narrow_state": True}
-    assert optimizer._new_buffer(param, narrow, "exp_avg").dtype == torch.bfloat16
-    assert Gravity([param])._new_buffer(param, {**narrow, "velocity_std": 0.0}, "v").dtype == (
-        torch.bfloat16
-    )
+    (first,) = optimizer._new_buffers([param], narrow, "exp_avg")
+    (velocity,) = Gravity([param])._new_buffers([param], {**narrow, "velocity_std": 0.0}, "v")
+    assert first.dtype == velocity.dtype == torch.bfloat16

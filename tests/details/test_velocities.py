@@ -103,16 +103,17 @@ def test_a_velocity_of_a_divided_tensor_is_drawn_whole(monkeypatch: pytest.Monke
     )
     monkeypatch.setattr("torch_impl.gravity.divided_like", divided)
     optimizer = Gravity([leaf(1.0)], generator=torch.Generator().manual_seed(2))
-    drawn = optimizer._new_buffer(param, {"velocity_std": 0.5}, "v")
+    (drawn,) = optimizer._new_buffers([param], {"velocity_std": 0.5}, "v")
     assert (drawn.dtype, drawn.shape, drawn.is_contiguous()) == (torch.float32, (2, 3), True)
     expected = torch.empty(2, 3).normal_(0, 0.5, generator=torch.Generator().manual_seed(2))
     assert torch.equal(drawn, expected)
     assert asked == [id(param)]
-    still = optimizer._new_buffer(param, {"velocity_std": 0.0}, "v")
+    (still,) = optimizer._new_buffers([param], {"velocity_std": 0.0}, "v")
     assert not still.is_contiguous()
     assert asked == [id(param)]
-    wide = optimizer._new_buffer(torch.zeros(2, dtype=torch.float64), {"velocity_std": 0.5}, "v")
+    (wide,) = optimizer._new_buffers([param.double()], {"velocity_std": 0.5}, "v")
     assert wide.dtype == torch.float64
     there = param.detach().to("meta")
     optimizer._generator = None
-    assert optimizer._new_buffer(there, {"velocity_std": 0.5}, "v").device.type == "meta"
+    (meta,) = optimizer._new_buffers([there], {"velocity_std": 0.5}, "v")
+    assert meta.device.type == "meta"

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from . import homes
 from .homes import refuse_without_kernels
-from .layout import is_dense
 from .looking import follow, looked_at
 from .work import Known, Scaling, Work
 
@@ -17,7 +16,6 @@ __all__ = [
     "Scaling",
     "Work",
     "follow",
-    "is_dense",
     "kernels_for",
     "looked_at",
     "refuse_without_kernels",

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..batches import is_dense
 from ..sharding import is_distributed
-from .layout import is_dense
 from .work import Work
 
 

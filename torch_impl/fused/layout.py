@@ -50,11 +50,6 @@ def addresses_of(rows: Rows) -> list[list[int]]:
     return [[*map(Tensor.data_ptr, row)] for row in rows]
 
 
-def is_dense(tensor: Tensor) -> bool:
-    """Whether the entries of a tensor fill their memory, in whatever order."""
-    return bool(torch.ops.aten.is_non_overlapping_and_dense(tensor))
-
-
 def lie_alike(some: list[Tensor], others: list[Tensor]) -> bool:
     """Whether the entries of tensors lie in memory as those of others of their shapes do."""
     if [x.device for x in some] != [x.device for x in others]:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ..arguments import as_number
-from ..batches import as_real
-from ..fused import Work, is_dense
+from ..batches import as_real, is_dense
+from ..fused import Work
 from ..schedules import is_auto
 
 PIECE = 2**19
