@@ -475,20 +475,30 @@ def whole(table, work, firsts, adam, numbers, squares, thetas, factors):
             finish(table, own, adam, numbers, factors[a:b], None)
 
 
+@exact
+def _size(bits):
+    """Return the bits of |x|: as whole numbers in its order, those of NaN beyond those of ∞."""
+    return np.int32(bits & np.int32(0x7FFFFFFF))
+
+
+@compiled
+def _peak(table, t, low, high):
+    """Return the bits of max|g| of a block."""
+    g, most = _bits(table[GRAD, t], low, high - low), np.int32(0)
+    for i in range(high - low):
+        size = _size(g[i])
+        most = size if size > most else most
+    return most
+
+
 @compiled
 def peaks(table, work, gravity, largest):
     """Store max|g| of pieces, with its penalty; NaN if there is one."""
-    one = np.zeros(1, np.int32)
+    bits = largest.view(np.int32)
     for k in range(work.shape[0]):
         t, low, high = work[k, 0], work[k, 1], work[k, 2]
         if gravity.penalty == 0:
-            # As whole numbers the bits of |g| are in its order, those of NaN beyond those of ∞.
-            bits, most = _bits(table[GRAD, t], low, high - low), np.int32(0)
-            for i in range(high - low):
-                size = np.int32(bits[i] & np.int32(0x7FFFFFFF))
-                most = size if size > most else most
-            one[0] = most
-            largest[k] = one.view(np.float32)[0]
+            bits[k] = _peak(table, t, low, high)
             continue
         g, p = _view(table[GRAD, t], low, high - low), _view(table[PARAM, t], low, high - low)
         peak, undefined = _f(0.0), False
@@ -522,16 +532,6 @@ def scales_of_tensors(work, firsts, gravity, numbers, largest):
         numbers[SCALE, work[firsts[i], 0]] = _LARGEST if peak > _LARGEST else peak
 
 
-@compiled
-def whole_gravity(table, work, firsts, gravity, numbers, largest):
-    """Step tensors one after the other."""
-    for i in range(firsts.shape[0] - 1):
-        a, b = firsts[i], firsts[i + 1]
-        peaks(table, work[a:b], gravity, largest[a:b])
-        scales_of_tensors(work[a:b], firsts[i : i + 2] - a, gravity, numbers, largest[a:b])
-        advance_gravity(table, work[a:b], gravity, numbers)
-
-
 @exact
 def _advance_gravity_entry(i, p, g, v, gravity, scale, weight, rest):
     d = g[i] * gravity.sign
@@ -544,13 +544,53 @@ def _advance_gravity_entry(i, p, g, v, gravity, scale, weight, rest):
 
 
 @compiled
+def _advance_gravity(table, t, low, high, gravity, numbers):
+    count = high - low
+    p, g = _view(table[PARAM, t], low, count), _view(table[GRAD, t], low, count)
+    v = _view(table[FIRST, t], low, count)
+    scale, weight = _f(numbers[SCALE, t]), _f(numbers[WEIGHT, t])
+    rest = _f(1.0 - numbers[WEIGHT, t])
+    each(_advance_gravity_entry, count, (p, g, v, gravity, scale, weight, rest))
+
+
+@compiled
 def advance_gravity(table, work, gravity, numbers):
     """Advance the velocity and the parameter of pieces, the last first."""
     for k in range(work.shape[0] - 1, -1, -1):
-        t, low, high = work[k, 0], work[k, 1], work[k, 2]
-        count = high - low
-        p, g = _view(table[PARAM, t], low, count), _view(table[GRAD, t], low, count)
-        v = _view(table[FIRST, t], low, count)
-        scale, weight = _f(numbers[SCALE, t]), _f(numbers[WEIGHT, t])
-        rest = _f(1.0 - numbers[WEIGHT, t])
-        each(_advance_gravity_entry, count, (p, g, v, gravity, scale, weight, rest))
+        _advance_gravity(table, work[k, 0], work[k, 1], work[k, 2], gravity, numbers)
+
+
+@compiled
+def _advance_and_look_ahead(table, own, following, gravity, numbers):
+    """Advance a tensor of one piece and return the bits of max|g| of the following one.
+
+    Its gradient is on its way while there is something to do.
+    """
+    t, after, count = own[0], following[0], min(own[2], following[2])
+    p, g = _view(table[PARAM, t], 0, count), _view(table[GRAD, t], 0, count)
+    v, ahead = _view(table[FIRST, t], 0, count), _bits(table[GRAD, after], 0, count)
+    scale, weight = _f(numbers[SCALE, t]), _f(numbers[WEIGHT, t])
+    rest, most = _f(1.0 - numbers[WEIGHT, t]), np.int32(0)
+    for i in range(count):
+        _advance_gravity_entry(i, p, g, v, gravity, scale, weight, rest)
+        size = _size(ahead[i])
+        most = size if size > most else most
+    _advance_gravity(table, t, count, own[2], gravity, numbers)
+    return max(most, _peak(table, after, count, following[2]))
+
+
+@compiled
+def whole_gravity(table, work, firsts, gravity, numbers, largest):
+    """Step tensors one after the other."""
+    bits, looked = largest.view(np.int32), False
+    for i in range(firsts.shape[0] - 1):
+        a, b = firsts[i], firsts[i + 1]
+        if not looked:
+            peaks(table, work[a:b], gravity, largest[a:b])
+        scales_of_tensors(work[a:b], firsts[i : i + 2] - a, gravity, numbers, largest[a:b])
+        looked = gravity.penalty == 0 and b - a == 1 and i + 2 < firsts.shape[0]
+        looked = looked and firsts[i + 2] - b == 1
+        if looked:
+            bits[b] = _advance_and_look_ahead(table, work[a], work[b], gravity, numbers)
+        else:
+            advance_gravity(table, work[a:b], gravity, numbers)
