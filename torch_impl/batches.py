@@ -15,6 +15,9 @@ from torch.optim.optimizer import _default_to_fused_or_foreach
 from .arithmetic import Arithmetic, Scalar, moved
 from .sharding import local, local_gradient
 
+PLAIN = {Tensor, torch.nn.Parameter}
+"""The types whose operations are torch's own."""
+
 
 class Batch:
     """Tensors that are stepped together; parallel lists, complex tensors viewed as real pairs.

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .batches import is_dense
+from .batches import PLAIN, is_dense
 
 LEAST = 2**22
 """Bytes from which on huge pages are asked for, which is NumPy's number too."""
@@ -38,7 +38,7 @@ def zeros_like_each(tensors: Sequence[Tensor], dtypes: Sequence[torch.dtype]) ->
 
 
 def _is_plain(tensor: Tensor) -> bool:
-    plain = type(tensor) in {Tensor, torch.nn.Parameter} and tensor.is_cpu
+    plain = type(tensor) in PLAIN and tensor.is_cpu
     return plain and tensor.numel() > 0 and is_dense(tensor)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..arguments import as_number
-from ..batches import as_real, is_dense
+from ..batches import PLAIN, as_real, is_dense
 from ..fused import Work
 from ..schedules import is_auto
 
@@ -35,9 +35,6 @@ USED_AGAIN = 2**16
 
 LITTLE = 4
 """Of a model's entries one in so many is little: a smaller room than that is kept, too."""
-
-PLAIN = {Tensor, torch.nn.Parameter}
-"""The types whose operations are torch's own."""
 
 
 def fit(groups: Sequence[dict[str, Any]]) -> bool:
