@@ -177,6 +177,8 @@ def test_the_environment_says_what_decides_what_a_kernel_can_do() -> None:
     found = results(entry())
     found["environment"] |= {"gpu": "G", "vectors": "AVX2", "caches": {"L1": "32K", "L2": "512K"}}
     assert " on G; P, 2 cores; AVX2; L1 32K, L2 512K; torch 2; " in bench.environment(found)
+    found["environment"]["huge pages"] = "madvise"
+    assert "; L1 32K, L2 512K; huge pages: madvise; torch 2; " in bench.environment(found)
 
 
 def test_hardware_is_the_gpu_where_one_was_measured() -> None:

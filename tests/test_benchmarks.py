@@ -17,11 +17,12 @@ import torch
 
 from tests.benchmarks import bench_ratios, checks, compare, gpu, records, report, suite
 from tests.benchmarks.contenders import copying, memory_peak, process, random_gradients, stepping
-from tests.benchmarks.pairs import SPREAD, STEPS, Pair
+from tests.benchmarks.pairs import SPREAD, STEPS, STEPS_ON_CPU, Pair
 from tests.benchmarks.records import Records
 from tests.benchmarks.side_by_side import ATTEMPTS, Contender, SideBySide, judge
 from tests.benchmarks.suite import Key, Table, keys, measure_steps, peak_of, tables
 from torch_impl import RelativisticAdamW
+from torch_impl.pages import LEAST
 
 FIRST, *_, LAST = keys("cpu")
 
@@ -318,6 +319,28 @@ def test_caches_of_data_are_told_by_level(tmp_path: Path) -> None:
             (index / name).write_text(f"{value}\n")
     assert records.caches(tmp_path) == {"L1": "32K", "L2": "512K"}
     assert records.caches(tmp_path / "none") == {}
+
+
+def test_huge_pages_are_as_the_system_chose(tmp_path: Path) -> None:
+    file = tmp_path / "enabled"
+    assert records.huge_pages(file) == "unknown"
+    file.write_text("always [madvise] never\n")
+    assert records.huge_pages(file) == "madvise"
+    file.write_text("another\n")
+    assert records.huge_pages(file) == "unknown"
+
+
+def test_an_adamw_in_huge_pages_steps_as_any() -> None:
+    ends = []
+    for pair in (STEPS_ON_CPU["AdamW, fused, its state in huge pages"], STEPS["AdamW, foreach"]):
+        param = torch.ones(LEAST // 4, requires_grad=True)
+        optimizer = pair.variant([param])
+        for _ in range(2):
+            param.grad = torch.ones_like(param)
+            optimizer.step()
+        ends.append(param.detach())
+        assert set(optimizer.state[param]) == {"step", "exp_avg", "exp_avg_sq"}
+    torch.testing.assert_close(*ends)
 
 
 def test_sources_versions_and_machine_are_in_the_fingerprint(

@@ -26,6 +26,7 @@ FORM = {
         "threads": int,
         "vectors?": str,
         "caches?": {str: str},
+        "huge pages?": str,
         "versions": {str: str},
     },
     "checks?": [{"name": str, "found": str, str: object}],
@@ -182,9 +183,9 @@ def environment(results: Mapping[str, Any]) -> str:
     )
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
     caches = [f"{level} {size}" for level, size in where.get("caches", {}).items()]
-    machine = "; ".join(
-        filter(None, (where["gpu"], where["processor"], where.get("vectors"), ", ".join(caches)))
-    )
+    pages = f"huge pages: {where['huge pages']}" if "huge pages" in where else None
+    known = where["gpu"], where["processor"], where.get("vectors"), ", ".join(caches), pages
+    machine = "; ".join(filter(None, known))
     return (
         f"Measured on {where['day']} at commit {where['commit']} on {machine}; {versions}; torch's "
         f"threads: {where['threads']}. Medians of {min(rounds, default=0)} to "

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from torch_impl import Gravity, RelativisticAdamW, limit_speed
+from torch_impl.pages import zeros_like_each
 
 from .contenders import Make
 
@@ -91,6 +92,23 @@ STEPS: Mapping[str, Pair] = {
     "AdamW, foreach": _over_fused(_torch("AdamW", foreach=True)),
 }
 """Steps over those of the fastest AdamW."""
+
+
+def _in_huge_pages(params: list[Tensor]) -> Optimizer:
+    """Return AdamW with its state where ours is."""
+    optimizer = torch.optim.AdamW(params, fused=True)
+    moments = [zeros_like_each(params, [param.dtype for param in params]) for _ in range(2)]
+    for param, first, second in zip(params, *moments, strict=True):
+        step = torch.tensor(0.0)
+        optimizer.state[param] = {"step": step, "exp_avg": first, "exp_avg_sq": second}
+    return optimizer
+
+
+STEPS_ON_CPU: Mapping[str, Pair] = {
+    **STEPS,
+    "AdamW, fused, its state in huge pages": _over_fused(_in_huge_pages),
+}
+"""The same, and what of a ratio is due to where the state is."""
 
 FUSED: Mapping[str, Pair] = {name: pair for name, pair in STEPS.items() if pair.floor}
 """Those that are kernels."""

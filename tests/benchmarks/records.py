@@ -22,6 +22,8 @@ PACKAGES = ("torch", "numpy", "numba", "triton", "relativistic-adam", "pytorch-o
 
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
+HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
 FORM = {"of": str, "judged": bool, str: object}
 """What a record holds beside the measurement: of which sources, and whether it was judged."""
 
@@ -124,14 +126,21 @@ def caches(folder: Path = CACHES) -> dict[str, str]:
     return found
 
 
+def huge_pages(file: Path = HUGE_PAGES) -> str:
+    """Return to what memory Linux gives huge pages: always, to what asks for them, or never."""
+    chosen = re.search(r"\[(\w+)\]", file.read_text()) if file.exists() else None
+    return chosen[1] if chosen else "unknown"
+
+
 def environment(device: str, commit: str | None = None) -> dict[str, Any]:
-    """Return hardware, vector instructions, versions, commit (unless it is given) and day."""
+    """Return hardware, what a system does with it, versions, commit (unless given) and day."""
     return {
         "processor": origin.processor(),
         "gpu": torch.cuda.get_device_name() if device == "cuda" else None,
         "threads": torch.get_num_threads(),
         "vectors": torch.backends.cpu.get_cpu_capability(),
         "caches": caches(),
+        "huge pages": huge_pages(),
         "versions": versions(),
         "commit": commit or origin.commit(ROOT, ("torch_impl", "tests/benchmarks")),
         "day": origin.day(),

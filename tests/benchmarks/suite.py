@@ -9,7 +9,7 @@ import torch
 
 from .contenders import copying, memory_peak, places_of, random_gradients, resuming, stepping
 from .models import EQUAL, FEW, LARGE, LINE, MEDIUM, SMALL, Model
-from .pairs import COSTS, FUSED, PARALLEL, PEERS, SCALING, SPREAD, STEPS, Pair
+from .pairs import COSTS, FUSED, PARALLEL, PEERS, SCALING, SPREAD, STEPS, STEPS_ON_CPU, Pair
 from .side_by_side import Repeat, SideBySide, judge, repeat
 from .startup import Start, measure_start, starts
 
@@ -61,7 +61,7 @@ def tables(device: str) -> Mapping[str, Table]:
             "startup": Table(starts(device), process, 1, 1),
         }
     return {
-        "steps": Table(STEPS, models, 1.3, 7, peaks=True),
+        "steps": Table(STEPS_ON_CPU, models, 1.3, 7, peaks=True),
         "peers": Table(PEERS, models, 0.8, 5, peaks=True),
         "sizes": Table(FUSED, EQUAL, 0.4, 7, hosts=True),
         "scaling": Table(SCALING, LINE[device], 1, 3),
