@@ -231,7 +231,7 @@ class Gravity(FirstOrderOptimizer):
     def _new_buffers(self, params: list[Tensor], group: dict[str, Any], _key: str) -> list[Tensor]:
         """Return V₀."""
         zeros = zeros_like_each(params, [buffer_dtype(param, group) for param in params])
-        if group["velocity_std"] == 0:
+        if not group["velocity_std"] > 0:
             return zeros
         return [
             self._drawn(velocity, param, group["velocity_std"])

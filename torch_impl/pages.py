@@ -2,7 +2,8 @@
 
 Beyond the caches a step waits for memory and, with pages of 4 KiB, every 1,024 entries of a tensor
 for where its next page is. Here memory is asked for as NumPy asks for large arrays: Linux may give
-pages of 2 MiB to it. All tensors of one kind share such memory, each with a storage of its own.
+pages of 2 MiB to it. Small tensors of one kind share such memory, which is free when none of them
+is left; each has a storage of its own all the same, which cannot be resized.
 """
 
 import mmap
@@ -18,41 +19,58 @@ LEAST = 2**22
 """Bytes from which on huge pages are asked for, which is NumPy's number too."""
 
 _LINE = 64
+"""Bytes of a line of a cache, at which tensors begin."""
 
 
 def zeros_like_each(tensors: Sequence[Tensor], dtypes: Sequence[torch.dtype]) -> list[Tensor]:
     """Return zeros as `torch.zeros_like` makes them of each tensor, in these dtypes."""
-    places: dict[int, int] = {}
-    size = 0
-    for i, (tensor, dtype) in enumerate(zip(tensors, dtypes, strict=True)):
-        if _is_plain(tensor):
-            places[i] = size
-            size += -(-tensor.numel() * dtype.itemsize // _LINE) * _LINE
-    memory = _huge(size) if size >= LEAST else None
+    # Memory that is asked for holds zeros, in pages that would be small if they were read first.
     return [
         torch.zeros_like(tensor, dtype=dtype, memory_format=torch.preserve_format)
-        if memory is None or i not in places
-        else _placed(memory, places[i], tensor, dtype)
-        for i, (tensor, dtype) in enumerate(zip(tensors, dtypes, strict=True))
+        if made is None
+        else made.zero_()
+        for tensor, dtype, made in zip(tensors, dtypes, _huge_ones(tensors, dtypes), strict=True)
     ]
 
 
-def _is_plain(tensor: Tensor) -> bool:
-    plain = type(tensor) in PLAIN and tensor.is_cpu
-    return plain and tensor.numel() > 0 and is_dense(tensor)
+def empty_like_each(tensors: Sequence[Tensor], dtypes: Sequence[torch.dtype]) -> list[Tensor]:
+    """Return the same without values, as `torch.empty_like` does, to be written to."""
+    return [
+        torch.empty_like(tensor, dtype=dtype, memory_format=torch.preserve_format)
+        if made is None
+        else made
+        for tensor, dtype, made in zip(tensors, dtypes, _huge_ones(tensors, dtypes), strict=True)
+    ]
 
 
-def _huge(size: int) -> mmap.mmap | None:
-    """Return so many bytes of zeros, in huge pages if the system likes; None if it has no such."""
+def _huge_ones(tensors: Sequence[Tensor], dtypes: Sequence[torch.dtype]) -> list[Tensor | None]:
+    """Return tensors like these that may be in huge pages, None for those that may not."""
+    found: list[Tensor | None] = [None] * len(tensors)
+    small: dict[int, int] = {}
+    end = 0
+    for i, (tensor, dtype) in enumerate(zip(tensors, dtypes, strict=True)):
+        if type(tensor) in PLAIN and tensor.is_cpu and tensor.numel() > 0 and is_dense(tensor):
+            size = tensor.numel() * dtype.itemsize
+            if size < LEAST:
+                small[i] = end
+                end += -(-size // _LINE) * _LINE
+            elif (memory := _asked_for(size)) is not None:
+                found[i] = _placed(memory, 0, tensor, dtype)
+    if end >= LEAST and (memory := _asked_for(end)) is not None:
+        for i, place in small.items():
+            found[i] = _placed(memory, place, tensors[i], dtypes[i])
+    return found
+
+
+def _asked_for(size: int) -> mmap.mmap | None:
+    """Return so many bytes, in huge pages if the system likes; None if it has no such."""
     if sys.platform != "linux":
         return None
     try:
         memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         memory.madvise(mmap.MADV_HUGEPAGE)
-    except OSError:
+    except (OSError, AttributeError):
         return None
-    # A page that is read before it is written to would become a small one.
-    torch.frombuffer(memory, dtype=torch.uint8).zero_()
     return memory
 
 

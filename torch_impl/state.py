@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer, StateDict
 
 from .batches import buffer_dtype
-from .pages import zeros_like_each
+from .pages import empty_like_each
 from .schedules import MEASURED_STEPS, SIZES
 from .sharding import divided_like, is_distributed
 
@@ -136,7 +136,7 @@ def restore_precision(optimizer: Optimizer, state_dict: StateDict) -> None:
         state["step"] = step_tensor(saved.param, saved.group, float(saved.state["step"]))
     for key, several in buffers.items():
         dtypes = [buffer_dtype(saved.param, saved.group) for saved in several]
-        wide = zeros_like_each([saved.param for saved in several], dtypes)
+        wide = empty_like_each([saved.param for saved in several], dtypes)
         for saved, buffer in zip(several, wide, strict=True):
             source = saved.state[key].detach()
             if is_distributed(saved.param) and not is_distributed(source):

@@ -1,9 +1,12 @@
 """What is remembered of a group's tensors, and when they are looked at again."""
 
 import gc
+import importlib.util
+import sys
 import weakref
 from collections.abc import Callable
 from functools import partial
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -117,6 +120,14 @@ def test_for_other_kernels_all_are_looked_at_again() -> None:
     assert not known.is_still(work_of(rows), None)
 
 
+def test_for_narrow_state_all_are_looked_at_again() -> None:
+    work = work_of(tensors())._replace(group={"narrow_state": False})
+    known = remembered(work, "cuda")
+    assert known is not None
+    assert known.is_still(work, "cuda")
+    assert not known.is_still(work._replace(group={"narrow_state": True}), "cuda")
+
+
 def test_a_gradient_that_becomes_a_conjugate_view_is_looked_at_again() -> None:
     rows = {name: [torch.ones(3, dtype=torch.complex64)] for name in ("params", "grads", "m", "v")}
     rows["steps"] = [torch.ones(())]
@@ -152,6 +163,20 @@ def test_what_is_not_all_alike_is_not_uniform(change: Change) -> None:
 def test_nothing_is_remembered_where_torch_has_no_guards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "TensorGuards", None)
     assert remembered(work_of(tensors()), None) is None
+
+
+@pytest.mark.parametrize("broken", [None, ModuleType("guards"), SimpleNamespace(TensorGuards=str)])
+def test_a_torch_with_other_guards_is_taken_to_have_none(
+    broken: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Imported again, beside the module that everything else uses."""
+    spec = importlib.util.spec_from_file_location("torch_impl.fused.again", work.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    again = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "torch._C._dynamo.guards", broken)
+    spec.loader.exec_module(again)
+    assert again.TensorGuards is None
 
 
 @pytest.mark.parametrize("cls", [RelativisticAdamW, partial(Gravity, alpha=0.0)])
@@ -229,10 +254,11 @@ def test_a_parameter_that_is_transposed_where_it_is_is_stepped_as_such(
     torch.testing.assert_close(*ends, rtol=1e-6, atol=1e-6)
 
 
-def test_nothing_that_is_replaced_is_kept_alive() -> None:
+@pytest.mark.parametrize("fused", [False, True])
+def test_nothing_that_is_replaced_is_kept_alive(fused: bool) -> None:
     param = torch.ones(5, requires_grad=True)
     param.grad = torch.ones(5)
-    optimizer = RelativisticAdamW([param])
+    optimizer = RelativisticAdamW([param], fused=fused)
     optimizer.step()
     assert optimizer._known
     gone = weakref.ref(param), weakref.ref(optimizer.state[param]["exp_avg"])

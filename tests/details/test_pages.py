@@ -15,10 +15,11 @@ from torch import Tensor
 
 from tests.cases import CASES
 from torch_impl import Gravity, RelativisticAdamW
-from torch_impl.pages import LEAST, zeros_like_each
+from torch_impl.pages import LEAST, empty_like_each, zeros_like_each
 
-linux = pytest.mark.skipif(
-    sys.platform != "linux", reason="NOT CHECKED: only Linux is asked for huge pages"
+huge = pytest.mark.skipif(
+    not Path("/sys/kernel/mm/transparent_hugepage").exists(),
+    reason="NOT CHECKED: this system has no huge pages",
 )
 
 
@@ -27,9 +28,10 @@ class Odd(Tensor):
 
 
 def various() -> list[Tensor]:
-    """Tensors of many kinds, of which the first is large enough for all that can be huge."""
+    """A large tensor, one that is large with others, and others of many kinds."""
     return [
         torch.ones(LEAST // 4),
+        torch.ones(LEAST // 4 - 1),
         torch.nn.Parameter(torch.ones(3, 5)),
         torch.ones(3, 5, 2, 7).to(memory_format=torch.channels_last),
         torch.ones(7, 3).t(),
@@ -47,25 +49,26 @@ def dtypes_of(tensors: Sequence[Tensor]) -> list[torch.dtype]:
     return [torch.bfloat16 if x.dim() == 4 else x.dtype for x in tensors]
 
 
-def mapping_of(tensor: Tensor) -> str:
-    """Return what Linux says of the memory that a tensor is in."""
+def mapping_at(place: int) -> str | None:
+    """Return what Linux says of the memory at a place."""
     for text in re.split(r"\n(?=[0-9a-f]+-[0-9a-f]+ )", Path("/proc/self/smaps").read_text()):
         low, high = (int(x, 16) for x in text.split(maxsplit=1)[0].split("-"))
-        if low <= tensor.data_ptr() < high:
+        if low <= place < high:
             return text
-    raise AssertionError
+    return None
 
 
 def is_huge(tensor: Tensor) -> bool:
     """Whether huge pages are wanted for a tensor, of which a forked process has copies."""
-    text = mapping_of(tensor)
+    text = mapping_at(tensor.data_ptr())
+    assert text is not None
     (flags,) = re.findall(r"VmFlags:(.*)", text)
     return " rw-p " in text.splitlines()[0] and "hg" in flags.split()
 
 
 @pytest.mark.parametrize("enough", [False, True])
 def test_zeros_are_those_of_torch(enough: bool) -> None:
-    tensors = various()[0 if enough else 1 :]
+    tensors = various()[0 if enough else 2 :]
     dtypes = dtypes_of(tensors)
     made = zeros_like_each(tensors, dtypes)
     for tensor, dtype, zeros in zip(tensors, dtypes, made, strict=True):
@@ -80,24 +83,26 @@ def test_zeros_are_those_of_torch(enough: bool) -> None:
             assert zeros.untyped_storage().nbytes() == expected.untyped_storage().nbytes()
 
 
-@linux
+@huge
 def test_what_is_large_enough_together_is_in_huge_pages() -> None:
     tensors = various()
-    plain = {0, 1, 2, 3, 4, 5, 6}
+    plain = set(range(8))
     made = zeros_like_each(tensors, dtypes_of(tensors))
     for i, zeros in enumerate(made):
         if zeros.numel() and not zeros.is_meta:
             assert is_huge(zeros) is (i in plain)
             assert zeros.data_ptr() % 64 == 0 or i not in plain
-    assert not any(map(is_huge, zeros_like_each(tensors[1:7], dtypes_of(tensors[1:7]))))
+    assert not any(map(is_huge, zeros_like_each(tensors[2:8], dtypes_of(tensors[2:8]))))
     one = torch.ones(LEAST // 8)
-    assert is_huge(zeros_like_each([one, one], [torch.float32] * 2)[1])
-    assert not is_huge(zeros_like_each([one], [torch.float32])[0])
+    for like_each in (zeros_like_each, empty_like_each):
+        assert is_huge(like_each([one, one], [torch.float32] * 2)[1])
+        assert not is_huge(like_each([one], [torch.float32])[0])
 
 
-def test_tensors_do_not_share_entries_and_keep_their_memory() -> None:
-    sizes = (LEAST // 4, 1, 17, 3)
-    made = zeros_like_each([torch.ones(n) for n in sizes], [torch.float32] * 4)
+@pytest.mark.parametrize("like_each", [zeros_like_each, empty_like_each])
+def test_tensors_do_not_share_entries_and_keep_their_memory(like_each: Any) -> None:
+    sizes = (LEAST // 4 - 1, 1, 17, LEAST // 4)
+    made = like_each([torch.ones(n) for n in sizes], [torch.float32] * 4)
     for i, zeros in enumerate(made):
         zeros.fill_(i + 1)
     kept = made[2]
@@ -111,11 +116,23 @@ def test_tensors_do_not_share_entries_and_keep_their_memory() -> None:
     assert len(file.getvalue()) < 5000
 
 
-@linux
+@huge
+def test_a_large_tensor_takes_its_memory_with_it() -> None:
+    """Whatever is left of those that were made with it."""
+    made = zeros_like_each([torch.ones(LEAST // 4)] * 2, [torch.float32] * 2)
+    place = made[0].data_ptr()
+    assert mapping_at(place)
+    del made[0]
+    gc.collect()
+    assert mapping_at(place) is None
+    assert is_huge(made[0])
+
+
+@huge
 @pytest.mark.parametrize("name", list(CASES))
 @pytest.mark.parametrize("foreach", [None, False])
 def test_state_that_is_made_or_loaded_is_in_huge_pages(name: str, foreach: bool | None) -> None:
-    params = [torch.ones(LEAST // 4, requires_grad=True), torch.ones(3, requires_grad=True)]
+    params = [torch.ones(n, requires_grad=True) for n in (LEAST // 4, LEAST // 4 - 1, 3)]
     for param in params:
         param.grad = torch.ones_like(param)
     optimizers = [CASES[name].optimizer(params, lr=0.5, foreach=foreach) for _ in range(2)]
@@ -132,6 +149,7 @@ def test_state_that_is_made_or_loaded_is_in_huge_pages(name: str, foreach: bool 
             assert value.data_ptr() != optimizers[1].state[param][key].data_ptr()
 
 
+@huge
 @pytest.mark.parametrize("cls", [RelativisticAdamW, Gravity])
 def test_a_system_without_huge_pages_has_others(cls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class Without(mmap.mmap):
@@ -149,7 +167,6 @@ def test_a_system_without_huge_pages_has_others(cls: Any, monkeypatch: pytest.Mo
                 patched.setattr(*change)
             optimizer.step()
         ends.append(param.detach())
-        if sys.platform == "linux":
-            assert is_huge(optimizer.state[param][cls._needed_buffers[0]]) is not bool(change)
+        assert is_huge(optimizer.state[param][cls._needed_buffers[0]]) is not bool(change)
     assert torch.equal(ends[0], ends[1])
     assert torch.equal(ends[0], ends[2])

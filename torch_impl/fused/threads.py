@@ -30,7 +30,7 @@ class Tensors:
     Parameters
     ----------
     work
-        The tensors, which have to outlive this.
+        The tensors, which have to outlive a step.
 
     Attributes
     ----------

@@ -1,8 +1,9 @@
 """What kernels are given, the tensors of a group that have a gradient, and what is known of them.
 
 Of those that were fit for a step torch is asked only once in the next one whether they are what
-they were: by the guards of torch.compile, which look at type, dtype, device, shape and strides.
-Where a torch has none nothing is remembered.
+they were: by the guards of torch.compile, which look at type, dtype, device, shape, strides and
+dispatch keys, by which views that are negative or conjugate differ. Where a torch has none nothing
+is remembered.
 """
 
 from itertools import chain
@@ -14,7 +15,9 @@ from .layout import addresses_of
 
 try:
     from torch._C._dynamo.guards import TensorGuards
-except ImportError:
+
+    TensorGuards(dynamic_dims_sizes=None, dynamic_dims_strides=None).check()
+except (ImportError, TypeError):  # it is torch's own affair
     TensorGuards: Any = None  # type: ignore[no-redef]
 
 
@@ -108,7 +111,7 @@ class Known:
     """
 
     def __init__(self, work: Work, home: str | None) -> None:
-        self._home = home
+        self._fit_for = _fit_for(work, home)
         self.uniform = work.uniform
         self.addresses = addresses_of(work.own)
         self.sizes = work.sizes
@@ -119,10 +122,15 @@ class Known:
     def is_still(self, work: Work, home: str | None) -> bool:
         """Whether all are what they were, and in the same places but for gradients."""
         return (
-            home == self._home
+            _fit_for(work, home) == self._fit_for
             and addresses_of(work.own) == self.addresses
             and self._guards.check(*chain(work.grads, *work.own))
         )
+
+
+def _fit_for(work: Work, home: str | None) -> tuple[str | None, bool]:
+    """Return by what tensors were judged, beside what they are."""
+    return home, bool(work.group.get("narrow_state"))
 
 
 def remembered(work: Work, home: str | None) -> Known | None:
