@@ -72,6 +72,33 @@ def test_a_step_has_the_same_bits_wherever_it_lies(name: str, options: dict[str,
     assert same(*results)
 
 
+@pytest.mark.parametrize("mode", [*MODES, "gravity"])
+def test_kernels_are_told_in_every_step_which_gradients_are_aligned(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of parameters that nothing else is new of: to a wrong hint a device answers with a fault."""
+    told: list[bool] = []
+    kind = type(adam.measure)
+    run = kind.run
+
+    def telling(kernel: Any, *args: Any, **kwargs: Any) -> Any:
+        if "how" in kwargs:
+            told.append(kwargs["how"].aligned)
+        return run(kernel, *args, **kwargs)
+
+    monkeypatch.setattr(kind, "run", telling)
+    params = parameters([(8,), (8,)])
+    optimizer = make(mode, params)
+    for shifts, expected in {(0, 0): {True}, (0, 1): {True, False}, (1, 1): {False}}.items():
+        for again in (shifts, (0, 0)):
+            for param, shift in zip(params, again, strict=True):
+                param.grad = torch.ones(8 + shift, device=DEVICE)[shift:]
+            told.clear()
+            optimizer.step()
+            assert set(told) == (expected if again == shifts else {True})
+    assert optimizer._known
+
+
 def test_gradients_that_are_replaced_freed_or_missing() -> None:
     """No address is kept from a gradient that is gone."""
     results = []

@@ -321,8 +321,10 @@ class Kernels:
             if work.group["stochastic_rounding"]:
                 table[int(PLACE)] = work.places
         aligned = np.bitwise_or.reduce(table[:-2]) % _ALIGNMENT == 0  # beside steps and places
-        same = kept is not None and np.array_equal(kept.aligned, aligned)
-        kinds = kept.kinds if kept is not None and same else _kinds(work, aligned)
+        if kept is not None and np.array_equal(kept.aligned, aligned):
+            kinds = kept.kinds
+        else:
+            kinds = _kinds(work, aligned)
         self._kept[work.number] = Kept(work.known, table, aligned, kinds)
         return table, kinds
 
