@@ -142,6 +142,24 @@ def test_chances_are_those_of_the_seed_and_of_the_place_in_the_group() -> None:
     assert not any(torch.equal(different[i], different[j]) for i, j in pairs)
 
 
+def test_chances_follow_a_parameter_to_another_place_in_its_group() -> None:
+    """Though nothing else of its tensors has changed since the step before."""
+    results = []
+    for moved in (False, True):
+        params = [torch.full((4096,), 1.5, device=DEVICE).bfloat16() for _ in range(2)]
+        params = [param.requires_grad_() for param in params]
+        options: Any = {"speed_limit": math.inf, "fused": True, "stochastic_rounding": True}
+        group = {"params": params if moved else params[1:], "rounding_seed": 1}
+        optimizer = RelativisticAdam([group], 2.0**-9, eps=0.0, **options)
+        params[1].grad = torch.ones_like(params[1])
+        for lr in (0.0, 2.0**-9):  # the first step moves nothing
+            optimizer.param_groups[0]["lr"] = lr
+            optimizer.step()
+            optimizer.param_groups[0]["params"] = params[1:]
+        results.append(params[1].detach())
+    assert torch.equal(*results)
+
+
 @pytest.mark.parametrize("seed", [None, -1, 2**31, 0.5])
 def test_a_seed_that_is_none_is_refused(seed: Any) -> None:
     group = {"params": parameters([(3,)]), "rounding_seed": seed}
