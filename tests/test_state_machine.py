@@ -1,9 +1,11 @@
 """Sequences of events that an optimizer goes through, against a replay of its steps."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 
 from tests.cases import SUBJECTS, Options
 from torch_impl.testing import Subject, run_check
@@ -70,6 +72,17 @@ class Shallow(Momentum):
         return copied
 
 
+@pytest.fixture
+def sought() -> Iterator[None]:
+    """Ten times the usual examples, all of which are drawn only if nothing is found."""
+    usual = settings.get_current_profile_name()
+    settings.register_profile("sought", max_examples=10 * settings().max_examples)
+    settings.load_profile("sought")
+    yield
+    settings.load_profile(usual)
+
+
+@pytest.mark.usefixtures("sought")
 @pytest.mark.parametrize(
     ("cls", "event"),
     [
