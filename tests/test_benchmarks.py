@@ -175,7 +175,7 @@ def test_both_steps_have_the_pairs_threads(monkeypatch: pytest.MonkeyPatch) -> N
 def test_steps_are_spread_over_threads_or_not_whatever_their_size(
     row: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    threads = importlib.import_module("torch_impl.fused.threads")
+    threads = importlib.import_module("torch_impl.fused.cpu.threads")
     spread: list[bool] = []
     usual = threads.ALONE
     monkeypatch.setattr(threads, "_pool", lambda: InThisThread(spread))

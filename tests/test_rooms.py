@@ -33,10 +33,10 @@ EXTRAS = {
     "torch_impl/keras.py": {"keras"},
     "torch_impl/testing/pytest.py": {"pytest"},
     "torch_impl/testing/run.py": {"tqdm"},
-    "torch_impl/fused/cpu.py": {"numpy"},
-    "torch_impl/fused/cpu_kernels.py": {"numba", "numpy"},
-    "torch_impl/fused/loops.py": {"llvmlite", "numba"},
-    "torch_impl/fused/threads.py": {"numpy"},
+    **{
+        f"torch_impl/fused/cpu/{name}.py": {"llvmlite", "numba", "numpy"}
+        for name in ("adam", "blocks", "gravity", "laws", "loops", "steps", "threads")
+    },
     **{
         f"torch_impl/fused/cuda/{name}.py": {"numpy", "triton"}
         for name in ("adam", "blocks", "buckets", "gravity", "laws", "steps")

@@ -25,7 +25,7 @@ from paper.training import Result, Run, train
 
 ROOT = Path(__file__).parents[2]
 OURS = ("paper", "reference", "torch_impl")
-KERNELS = ("torch_impl.fused.cpu", "torch_impl.fused.cpu_kernels")
+KERNELS = ("torch_impl.fused.cpu.steps",)
 REGISTRIES = ("paper.tasks", "paper.optimizers", "torch_impl")
 """What knows of all tasks and optimizers, of which a run needs one each."""
 

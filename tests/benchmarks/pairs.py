@@ -127,7 +127,7 @@ def _serial_up_to(entries: float, make: Make) -> Make:
     """Return steps that are spread over threads from a number of entries on, whatever is usual."""
 
     def made(params: list[Tensor]) -> Optimizer:
-        threads: Any = importlib.import_module("torch_impl.fused.threads")
+        threads: Any = importlib.import_module("torch_impl.fused.cpu.threads")
         optimizer = make(params)
         step = optimizer.step
 

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numba import njit
 
-from torch_impl.fused import cpu_kernels
-from torch_impl.fused.loops import AT_A_TIME, each
+from torch_impl.fused.cpu.blocks import view
+from torch_impl.fused.cpu.loops import AT_A_TIME, STRETCH, each, stretch, turns
 
 ROOT = Path(__file__).parents[2]
 STEPS_OF_ALL = """
@@ -57,17 +59,30 @@ def _rooted(i: int, x: Any, a: Any) -> None:
 
 @njit(error_model="numpy")
 def _one_at_a_time(address: int, n: int, a: Any) -> None:
-    x = cpu_kernels._view(address, 0, n)
+    x = view(address, 0, n)
     for i in range(n):
         _rooted(i, x, a)
 
 
 @njit(error_model="numpy")
 def _four_at_a_time(address: int, n: int, a: Any) -> None:
-    each(_rooted, n, (cpu_kernels._view(address, 0, n), a))  # type: ignore[call-arg]
+    each(_rooted, n, (view(address, 0, n), a))  # type: ignore[call-arg]
 
 
-@pytest.mark.parametrize("n", [0, 1, 7, 32, 100, 1001])
+@given(st.integers(1, 4), st.integers(0, 10 * STRETCH))
+def test_stretches_cover_every_entry_once(runs: int, count: int) -> None:
+    """Each run is passed in order, and it is every run's turn in each round."""
+    bounds = [stretch(k, runs, count) for k in range(turns(runs, count))]
+    assert [i for low, high in sorted(bounds) for i in range(low, high)] == [*range(count)]
+    run = count // (runs * STRETCH) * STRETCH
+    assert bounds[:-1] == [
+        (low + k * run, low + k * run + STRETCH)
+        for low in range(0, run, STRETCH)
+        for k in range(runs)
+    ]
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 32, 100, 2 * STRETCH - 1, 2 * STRETCH, 5 * STRETCH + 1])
 def test_a_loop_takes_four_vectors_at_a_time_and_does_the_same(n: int) -> None:
     """Of vectors of 16 entries LLVM may take four anyway."""
     found: list[Any] = []

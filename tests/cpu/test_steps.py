@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.cpu.common import everything, parameters, stepped
 from tests.live_bytes import LiveBytes
 from tests.steps import built, normal
 from tests.variants import MODES, VARIANTS
 from torch_impl import Gravity, RelativisticAdam, RelativisticAdamW
-from torch_impl.fused.cpu_kernels import BLOCK
+from torch_impl.fused.cpu.blocks import BLOCK
+from torch_impl.fused.cpu.loops import STRETCH
 
 
 @pytest.mark.parametrize(("case", "options"), VARIANTS)
@@ -70,6 +73,20 @@ def test_what_is_not_finite_goes_where_it_went(mode: str, bad: float) -> None:
 @pytest.mark.parametrize("options", [{}, {"weight_decay": 0.1}, {"max_step_grad": 2.0}])
 def test_gravity_is_left_as_finite_as_before(options: dict[str, Any], bad: float) -> None:
     with_and_without_kernels(partial(Gravity, alpha=0.0, **options), bad)
+
+
+@given(st.integers(1, 6 * STRETCH), st.data(), st.sampled_from([2.0, -2.0, math.inf, math.nan]))
+def test_gravity_finds_the_largest_entry_wherever_it_is(n: int, data: Any, bad: float) -> None:
+    """With G = ∞ or NaN every entry shows it, with a finite one the velocity does."""
+    param = torch.zeros(n, requires_grad=True)
+    param.grad = torch.full((n,), 0.5)
+    param.grad[data.draw(st.integers(0, n - 1))] = bad
+    gradient = param.grad.clone()
+    Gravity([param], 1.0, alpha=0.0, fused=True).step()
+    expected = torch.zeros(n, requires_grad=True)
+    expected.grad = gradient
+    Gravity([expected], 1.0, alpha=0.0, foreach=False).step()
+    torch.testing.assert_close(param, expected, rtol=1e-6, atol=0, equal_nan=True)  # 8 roundings
 
 
 @pytest.mark.parametrize("mode", ["global", "per_param"])

@@ -47,9 +47,9 @@ class Kernels(Protocol):
 def kernels_for(param: Tensor) -> Kernels:
     """Return new kernels for the device of a parameter."""
     if homes.home_of(param) == "cpu":
-        from . import cpu  # noqa: PLC0415 -- an extra
+        from .cpu import steps as on_cpu  # noqa: PLC0415 -- an extra
 
-        return cpu.Kernels()
-    from .cuda import steps  # noqa: PLC0415 -- an extra
+        return on_cpu.Kernels()
+    from .cuda import steps as on_cuda  # noqa: PLC0415 -- an extra
 
-    return steps.Kernels()
+    return on_cuda.Kernels()

@@ -1,4 +1,4 @@
-"""``fused=True`` on the CPU: whole steps by the kernels of `cpu_kernels`, on torch's threads.
+"""Steps of whole models on the CPU, by the kernels of `adam` and `gravity`, on torch's threads.
 
 Notation: c the speed limit, η the learning rate, t the step, n entries, θ a parameter.
 """
@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..arguments import as_number
-from ..laws import LAWS
-from ..limit import UNITS
-from ..schedules import following
-from . import cpu_kernels as kernels
+from ...arguments import as_number
+from ...laws import LAWS
+from ...limit import UNITS
+from ...schedules import following
+from ..work import Scaling, Work
+from . import adam, gravity
 from .threads import Numbers, Tensors
-from .work import Scaling, Work
 
 LAW_CODES = {key: code for code, key in enumerate(LAWS)}
 """Laws as the kernels number them."""
@@ -78,7 +78,7 @@ class AdamStep:
         self.numbers = np.empty((3, count))
         self.squares, self.thetas = np.zeros(pieces), np.zeros(pieces)
         self.factors = np.empty(pieces, dtype=np.float32)
-        kernels.begin(tensors.table, self.options, self.numbers)
+        adam.begin(tensors.table, self.options, self.numbers)
 
     def take(self) -> None:
         """Take a step in which no block is larger than a tensor."""
@@ -90,22 +90,22 @@ class AdamStep:
     def whole(self, firsts: Numbers) -> None:
         """Step tensors one after the other."""
         known = (self.options, self.numbers, self.squares, self.thetas, self.factors)
-        kernels.whole(self.tensors.table, self.tensors.work, firsts, *known)
+        adam.whole(self.tensors.table, self.tensors.work, firsts, *known)
 
     def measure(self, run: slice) -> None:
         """Advance the moments of pieces; limit the entries if each is its own block."""
         known = (self.options, self.numbers, self.squares[run], self.thetas[run], None)
-        kernels.measure(self.tensors.table, self.tensors.work[run], *known)
+        adam.measure(self.tensors.table, self.tensors.work[run], *known)
 
     def settle(self, firsts: Numbers) -> None:
         """Make the factors of tensors whose pieces are measured."""
         known = (self.options, self.numbers, self.squares, self.thetas, self.factors)
-        kernels.factors_of_tensors(self.tensors.work, firsts, *known)
+        adam.factors_of_tensors(self.tensors.work, firsts, *known)
 
     def finish(self, run: slice | Numbers) -> None:
         """Apply the updates of pieces with the factors that are known."""
         known = (self.options, self.numbers, self.factors[run], None)
-        kernels.finish(self.tensors.table, self.tensors.work[run], *known)
+        adam.finish(self.tensors.table, self.tensors.work[run], *known)
 
 
 class Kernels:
@@ -160,7 +160,7 @@ def take_adam_steps(steps: Sequence[AdamStep]) -> None:
     theta = math.fsum(x for step in together for x in step.thetas)
     count = sum(n for step in together for n in step.tensors.counts)
     for step in together:
-        kernels.factors_of_model(
+        adam.factors_of_model(
             step.tensors.work, step.options, step.numbers, square, theta, count, step.factors
         )
         step.tensors.spread(step.finish)
@@ -181,19 +181,19 @@ def take_gravity_step(group: dict[str, Any], tensors: Tensors) -> None:
     numbers = np.empty((2, len(tensors.counts)))
     largest = np.empty(len(tensors.work), dtype=np.float32)
     table, work = tensors.table, tensors.work
-    kernels.begin_gravity(table, options, numbers)
+    gravity.begin(table, options, numbers)
 
     def whole(firsts: Numbers) -> None:
-        kernels.whole_gravity(table, work, firsts, options, numbers, largest)
+        gravity.whole(table, work, firsts, options, numbers, largest)
 
     def measure(run: slice) -> None:
-        kernels.peaks(table, work[run], options, largest[run])
+        gravity.peaks(table, work[run], options, largest[run])
 
     def settle(firsts: Numbers) -> None:
-        kernels.scales_of_tensors(work, firsts, options, numbers, largest)
+        gravity.scales_of_tensors(work, firsts, options, numbers, largest)
 
     def finish(run: Numbers) -> None:
-        kernels.advance_gravity(table, work[run], options, numbers)
+        gravity.advance(table, work[run], options, numbers)
 
     tensors.in_turn(whole, measure, settle, finish)
 

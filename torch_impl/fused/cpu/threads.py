@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .cpu_kernels import GRAD
-from .work import Work
+from ..work import Work
+from .blocks import GRAD
 
 PIECE = 2**18
-"""Entries of a tensor that one thread takes on; a multiple of `cpu_kernels.BLOCK`."""
+"""Entries of a tensor that one thread takes on; a multiple of `blocks.BLOCK`."""
 
 ALONE = 2**20
 """Entries below which waking a thread takes longer than it saves."""
@@ -35,7 +35,7 @@ class Tensors:
     Attributes
     ----------
     table
-        Addresses, as `cpu_kernels` describes them.
+        Addresses, as `blocks` describes them.
     counts
         Entries of every tensor.
     work

@@ -1,0 +1,1 @@
+"""``fused=True`` on the CPU: whole steps by kernels that Numba compiles, on torch's threads."""
