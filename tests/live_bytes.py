@@ -20,7 +20,8 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.peak: int = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = {t.untyped_storage()._cdata for t in tree_leaves(args) if torch.is_tensor(t)}
+        told = tree_leaves((args, kwargs))
+        given = {t.untyped_storage()._cdata for t in told if torch.is_tensor(t)}
         result = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(result):
             if torch.is_tensor(tensor):

@@ -13,7 +13,7 @@ from tests.live_bytes import LiveBytes
 from tests.steps import built, normal
 from tests.variants import MODES, VARIANTS
 from torch_impl import Gravity, RelativisticAdam, RelativisticAdamW, pieces
-from torch_impl.pieces import adam, cut
+from torch_impl.pieces import cut, squares
 
 SHAPES = ((3, 4), (5,), (), (0,), (40, 50), (64,), (129,))
 
@@ -36,7 +36,7 @@ def small(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> li
     values = {"PIECE": 64, "TOGETHER": 72, "LEAST": 0, "SMALL": request.param, "USED_AGAIN": 0}
     for name, value in values.items():
         monkeypatch.setattr(cut, name, value)
-    monkeypatch.setattr(adam, "SPAN", 16)
+    monkeypatch.setattr(squares, "SPAN", 16)
     for name in ("take_adam_steps", "take_gravity_steps"):
         monkeypatch.setattr(pieces, name, noted(name, taken))
     return taken

@@ -11,7 +11,7 @@ import torch
 from tests.cases import CONTROL, Case, Options
 from tests.live_bytes import LiveBytes
 from tests.steps import PATHS, built, everyone
-from torch_impl import Gravity
+from torch_impl import Gravity, RelativisticAdamW
 
 pytestmark = [pytest.mark.filterwarnings("ignore:law="), pytest.mark.contract("memory")]
 
@@ -50,3 +50,18 @@ def test_peak_memory_of_a_step(case: Case, options: Options, foreach: bool, asce
         tensors *= 2
     peak = peak_of_a_step(case, foreach=foreach, **options, **more)
     assert peak <= tensors * BYTES_OF_ONE + scalars
+
+
+def test_under_one_norm_small_tensors_keep_nothing_but_their_proposals() -> None:
+    """In pieces, each of some tensors together, as in a first step after a checkpoint."""
+    leaves = [torch.zeros(100, requires_grad=True) for _ in range(1000)]
+    first, resumed = (
+        RelativisticAdamW(leaves, relativistic_mode="global", foreach=True) for _ in range(2)
+    )
+    for leaf in leaves:
+        leaf.grad = torch.ones_like(leaf)
+    first.step()
+    resumed.load_state_dict(first.state_dict())
+    with LiveBytes() as memory:
+        resumed.step()
+    assert memory.peak <= sum(leaf.nbytes for leaf in leaves) + 200  # and some numbers

@@ -31,12 +31,7 @@ from .cut import (
     size_of,
     tensors_of,
 )
-
-SPAN = 2**11
-"""Entries whose squares are added up in binary32."""
-
-_NARROW, _WIDE = 1e-25, 1e35
-"""Between these binary32 has lost no square that counts, and no sum."""
+from .squares import is_bounded, square_of, squares_of, wide_square_of
 
 _LOW, _HIGH, _FAST = 1e-9, 1e9, 1e10
 """Between the first two is a limit c with (10¹⁰·c)² in binary32, where 10¹⁰·c is limited to c."""
@@ -110,11 +105,12 @@ class AdamStep:
         """Advance the moments of pieces and store −u: a step of torch's Adam from 0."""
         sizes = [piece.size for piece in pieces]
         small = are_small(pieces)
+        directions = self._directions(pieces, sizes, opposite, small=small)
         parts = list(torch.split(opposite.zero_(), sizes))
         first, second, *largest = map(list, zip(*(piece.state for piece in pieces), strict=True))
         torch._fused_adam_(
             parts,
-            self._directions(pieces, sizes, small=small),
+            directions,
             first,
             second,
             largest[0] if largest else [],
@@ -131,8 +127,17 @@ class AdamStep:
             torch._foreach_maximum_(largest[0], second)
         return Proposal(pieces, sizes, opposite, parts, small)
 
-    def _directions(self, pieces: list[Piece], sizes: list[int], *, small: bool) -> list[Tensor]:
-        """Return directions whose finite entries have a finite square: gradients, or copies."""
+    def _directions(
+        self, pieces: list[Piece], sizes: list[int], spare: Tensor, *, small: bool
+    ) -> list[Tensor]:
+        """Return directions whose finite entries have a finite square: gradients, or copies.
+
+        What is written to ``spare``, as long as all of them, is not needed.
+        """
+        if small and self.penalty == 0 and not self.group["maximize"]:
+            gradients = [piece.grad for piece in pieces]
+            if is_bounded(torch.cat(gradients, out=spare)):
+                return gradients
         if small:
             row = directions_together(pieces, self.group, self.penalty, self.room)
             return list(torch.split(self._bounded(row, 0), sizes))
@@ -143,10 +148,9 @@ class AdamStep:
 
     def _bounded(self, direction: Tensor, start: int) -> Tensor:
         """Return a direction whose finite entries have a finite square: the same, or a copy."""
-        largest = largest_with_square(direction.dtype)
-        if torch.dot(direction, direction).item() < largest**2 / 2:  # NaN is not
+        if is_bounded(direction):
             return direction
-        size = direction.numel()
+        size, largest = direction.numel(), largest_with_square(direction.dtype)
         nothing = torch.mul(direction, 0, out=self.room.row("nothing", size))
         row = self.room.row("direction", size, start)  # NaN stays, of nothing too
         return torch.clamp(direction, -largest, largest, out=row).add_(nothing)
@@ -158,19 +162,22 @@ class AdamStep:
             size = size_of(pieces)
             proposal = self.propose(pieces, opposite.narrow(0, start, size))
             params = [piece.param for piece in pieces]
-            if proposal.small:
-                lengths = torch.tensor(proposal.sizes, device="cpu")
-                squares = _squares(proposal.opposite, lengths)
-                thetas = _squares(torch.cat(params), lengths) if weighed else [0.0] * len(pieces)
-            else:
-                squares = [*map(_square, proposal.parts)]
-                thetas = [*map(_square, params)] if weighed else [0.0] * len(pieces)
-            for piece, square, theta in zip(pieces, squares, thetas, strict=True):
-                self.squares[piece.number] += square
-                self.thetas[piece.number] += theta
+            told = [(self.squares, proposal.parts), *([(self.thetas, params)] if weighed else [])]
+            for sums, parts in told:
+                for piece, square in zip(pieces, self._squares(proposal, parts), strict=True):
+                    sums[piece.number] += square
             proposals.append(proposal)
             start += size
         return proposals
+
+    def _squares(self, proposal: Proposal, parts: list[Tensor]) -> list[float]:
+        """Return Σx² of each part; where only that of the model counts it may be the first's."""
+        if not proposal.small:
+            return [*map(square_of, parts)]
+        row = proposal.opposite if parts is proposal.parts else torch.cat(parts)
+        if self.mode == "global":
+            return [wide_square_of(row), *[0.0] * (len(parts) - 1)]
+        return squares_of(row, proposal.sizes)
 
     def ratio(self, tensor: Piece, square: float, theta: float, count: int) -> float:
         """Return ‖u‖/c of a tensor in a block with these sums and so many entries."""
@@ -189,8 +196,10 @@ class AdamStep:
         self, tensors: list[Piece], proposals: list[Proposal], ratios: Sequence[float]
     ) -> None:
         """Apply what is proposed of tensors by their ratios."""
-        gains = self.law.gains(ratios)
-        gain_of = dict(zip((tensor.number for tensor in tensors), gains, strict=True))
+        numbers = [tensor.number for tensor in tensors]
+        distinct = [*dict.fromkeys(ratios)]  # of one block few are
+        gain = dict(zip(distinct, self.law.gains(distinct), strict=True))
+        gain_of = {number: gain[ratio] for number, ratio in zip(numbers, ratios, strict=True)}
         for proposal in reversed(proposals):  # the last is still in the cache
             if self.limit == 0:
                 proposal.opposite.zero_()  # where it is not finite, too
@@ -305,21 +314,3 @@ def _limit_together(steps: Sequence[AdamStep], room: Room) -> None:
     for step, some in zip(steps, proposals, strict=True):
         ratios = [step.ratio(tensor, square, theta, sum(sizes)) for tensor in step.tensors]
         step.finish(step.tensors, some, ratios)
-
-
-def _squares(x: Tensor, lengths: Tensor) -> list[float]:
-    """Return Σx² of parts of these lengths."""
-    wide = x.to(torch.float64).square_()
-    return torch.segment_reduce(wide, "sum", lengths=lengths).tolist()
-
-
-def _square(x: Tensor) -> float:
-    """Return Σx²."""
-    whole = x.numel() // SPAN * SPAN
-    spans = torch.linalg.vector_norm(x[:whole].view(-1, SPAN), dim=1).to(torch.float64)
-    square = torch.dot(spans, spans).item()
-    if whole < x.numel():
-        square += torch.linalg.vector_norm(x[whole:], dtype=torch.float64).item() ** 2
-    if not _NARROW < square < _WIDE:
-        square = torch.linalg.vector_norm(x, dtype=torch.float64).item() ** 2
-    return square
