@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tests.cpu.common import everything, parameters, stepped
 from tests.steps import built
 from tests.variants import VARIANTS
-from torch_impl import RelativisticAdam
+from torch_impl import Gravity, RelativisticAdam
 from torch_impl.fused.cpu import threads as sharing
 from torch_impl.fused.cpu.blocks import BLOCK
 from torch_impl.fused.cpu.threads import ALONE, PIECE, Tensors, cut_into_pieces
@@ -225,3 +225,34 @@ def test_nor_when_this_one_is_interrupted_or_another_does_not_start(name: str) -
         with pytest.raises(KeyboardInterrupt):
             sharing._together(task, [slice(k, k + 1) for k in range(3)])
     assert slice(1, 2) in ended
+
+
+@given(
+    st.lists(st.integers(0, 200), min_size=1, max_size=8),
+    st.sampled_from([{}, {"weight_decay": 0.1}, {"max_step_grad": 2.0}]),
+    st.integers(0, 2**32 - 1),
+)
+def test_gravitys_tensors_are_stepped_as_each_is_alone(
+    counts: list[int], options: dict[str, Any], seed: int
+) -> None:
+    """Each by the largest entry of its own gradient, in whatever pieces that is found."""
+    generator = np.random.default_rng(seed)
+    values = [generator.normal(size=(3, n)).astype(np.float32) for n in counts]
+    for value in values:
+        if value.size and generator.random() < 0.1:
+            value[1, generator.integers(value.shape[1])] = generator.choice([np.inf, np.nan])
+    ends = []
+    with pytest.MonkeyPatch.context() as context:
+        context.setattr(sharing, "PIECE", 64)
+        for together in (True, False):
+            params = [torch.from_numpy(value[0].copy()).requires_grad_() for value in values]
+            groups = [params] if together else [[param] for param in params]
+            optimizers = [Gravity(own, 0.5, alpha=0.0, fused=True, **options) for own in groups]
+            for step in (1, 2):
+                for param, value in zip(params, values, strict=True):
+                    param.grad = torch.from_numpy(value[step])
+                for optimizer in optimizers:
+                    optimizer.step()
+            ends.append([param.detach().numpy() for param in params])
+    for one, other in zip(*ends, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -74,7 +74,8 @@ class AdamStep:
     tensors
         Its tensors, each as one piece.
     squares, thetas
-        Σu² and, where it is weighed, Σθ² of each tensor that was measured.
+        Σu² and, where it is weighed, Σθ² of each tensor that was measured; of small ones in one
+        block the first has those of all that were measured together.
     """
 
     def __init__(self, work: Work, room: Room, *, decoupled: bool) -> None:
@@ -162,22 +163,27 @@ class AdamStep:
             size = size_of(pieces)
             proposal = self.propose(pieces, opposite.narrow(0, start, size))
             params = [piece.param for piece in pieces]
-            told = [(self.squares, proposal.parts), *([(self.thetas, params)] if weighed else [])]
-            for sums, parts in told:
-                for piece, square in zip(pieces, self._squares(proposal, parts), strict=True):
-                    sums[piece.number] += square
+            self._add_up(self.squares, proposal, proposal.parts, proposal.opposite)
+            if weighed:
+                row = torch.cat(params) if proposal.small else None
+                self._add_up(self.thetas, proposal, params, row)
             proposals.append(proposal)
             start += size
         return proposals
 
-    def _squares(self, proposal: Proposal, parts: list[Tensor]) -> list[float]:
-        """Return Σx² of each part; where only that of the model counts it may be the first's."""
-        if not proposal.small:
-            return [*map(square_of, parts)]
-        row = proposal.opposite if parts is proposal.parts else torch.cat(parts)
-        if self.mode == "global":
-            return [wide_square_of(row), *[0.0] * (len(parts) - 1)]
-        return squares_of(row, proposal.sizes)
+    def _add_up(
+        self, sums: list[float], proposal: Proposal, parts: list[Tensor], row: Tensor | None
+    ) -> None:
+        """Add to the sums of tensors the Σx² of parts, one after the other in a row if small."""
+        pieces = proposal.pieces
+        if row is None or not proposal.small:
+            squares = [*map(square_of, parts)]
+        elif self.mode == "global":
+            pieces, squares = pieces[:1], [wide_square_of(row)]
+        else:
+            squares = squares_of(row, proposal.sizes)
+        for piece, square in zip(pieces, squares, strict=True):
+            sums[piece.number] += square
 
     def ratio(self, tensor: Piece, square: float, theta: float, count: int) -> float:
         """Return ‖u‖/c of a tensor in a block with these sums and so many entries."""
@@ -196,10 +202,9 @@ class AdamStep:
         self, tensors: list[Piece], proposals: list[Proposal], ratios: Sequence[float]
     ) -> None:
         """Apply what is proposed of tensors by their ratios."""
-        numbers = [tensor.number for tensor in tensors]
-        distinct = [*dict.fromkeys(ratios)]  # of one block few are
+        distinct = [*dict.fromkeys(ratios)]  # a block has few
         gain = dict(zip(distinct, self.law.gains(distinct), strict=True))
-        gain_of = {number: gain[ratio] for number, ratio in zip(numbers, ratios, strict=True)}
+        gain_of = {x.number: gain[ratio] for x, ratio in zip(tensors, ratios, strict=True)}
         for proposal in reversed(proposals):  # the last is still in the cache
             if self.limit == 0:
                 proposal.opposite.zero_()  # where it is not finite, too

@@ -18,9 +18,9 @@ SCALE, WEIGHT = range(2)
 
 
 @exact
-def _size(bits):
+def _size(word):
     """Return the bits of |x|: as whole numbers in its order, those of NaN beyond those of ∞."""
-    return np.int32(bits & np.int32(0x7FFFFFFF))
+    return np.int32(word & np.int32(0x7FFFFFFF))
 
 
 @compiled
@@ -39,11 +39,11 @@ def _peak(table, t, low, high):
 @compiled
 def peaks(table, work, gravity, largest):
     """Store max|g| of pieces, with its penalty; NaN if there is one."""
-    bits = largest.view(np.int32)
+    as_bits = largest.view(np.int32)
     for k in range(work.shape[0]):
         t, low, high = work[k, 0], work[k, 1], work[k, 2]
         if gravity.penalty == 0:
-            bits[k] = _peak(table, t, low, high)
+            as_bits[k] = _peak(table, t, low, high)
             continue
         g, p = view(table[GRAD, t], low, high - low), view(table[PARAM, t], low, high - low)
         peak, undefined = f32(0.0), False

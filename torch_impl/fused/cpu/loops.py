@@ -4,10 +4,10 @@ LLVM vectorises a loop if a division has no check for 0 (``error_model="numpy"``
 over a view of its block, by an index that cannot be negative, and the terms of a sum may change
 places. Conditions on options leave the loops when they are compiled. NaN and infinities are not
 assumed away.
-
-Numba keeps what it has compiled until the file with the function changes: after a change here, in
-`blocks` or in `laws`, `adam` and `gravity` have to be touched. For tests that is seen to.
 """
+
+import hashlib
+from pathlib import Path
 
 import numba
 from llvmlite import ir
@@ -15,11 +15,33 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-compiled = numba.njit(
-    error_model="numpy", fastmath={"reassoc", "contract", "nsz"}, nogil=True, cache=True
-)
+_SOURCES = hashlib.sha256(
+    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+).digest()
 
-exact = numba.njit(error_model="numpy", fastmath=set(), nogil=True, cache=True)
+
+def compiling(**options):
+    """Return what has Numba compile a function, once as long as no source beside this changes.
+
+    Numba itself would look at the file of the function, and not at those of the functions that it
+    calls: what is installed over an older version would run old code. Where it does not say what
+    it looked at, every process compiles.
+    """
+
+    def compile_one(function):
+        dispatcher = numba.njit(cache=True, **options)(function)
+        kept = getattr(dispatcher._cache, "_cache_file", None)
+        if not hasattr(kept, "_source_stamp"):
+            return numba.njit(**options)(function)
+        kept._source_stamp = _SOURCES
+        return dispatcher
+
+    return compile_one
+
+
+compiled = compiling(error_model="numpy", fastmath={"reassoc", "contract", "nsz"}, nogil=True)
+
+exact = compiling(error_model="numpy", fastmath=set(), nogil=True)
 """Compiles what is to be rounded as it is written: what becomes of an entry.
 
 Without ``fastmath`` Numba would take that of the function that calls it.
@@ -80,10 +102,10 @@ def stretch(k, runs, count):
 def each(typing, body, _count, others):
     """Call ``body(i, *others)`` for every i below a count; no call may depend on another.
 
-    What the entries are read from comes in two runs at once, which a core's prefetchers follow
-    apart: it waits less for memory than with one. LLVM makes vectors of a long loop but takes them
-    one at a time. Where a core has no room for more operations that wait, each then waits for the
-    roots and divisions of the one before. Here several are under way, and every result is the same.
+    The entries are taken in two runs, a stretch of each in turn: the prefetchers of a core follow
+    them apart, and it waits less for memory. LLVM makes vectors of a long loop but takes them one
+    at a time. Where a core has no room for more operations that wait, each then waits for the roots
+    and divisions of the one before. Here four vectors are under way, and every result is the same.
     """
     whole, made = types.intp, {}
     for function, told in (
