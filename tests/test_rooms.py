@@ -33,9 +33,11 @@ EXTRAS = {
     "torch_impl/keras.py": {"keras"},
     "torch_impl/testing/pytest.py": {"pytest"},
     "torch_impl/testing/run.py": {"tqdm"},
+    "torch_impl/fused/cpu/blocks.py": {"numba", "numpy"},
+    "torch_impl/fused/cpu/loops.py": {"llvmlite", "numba"},
     **{
-        f"torch_impl/fused/cpu/{name}.py": {"llvmlite", "numba", "numpy"}
-        for name in ("adam", "blocks", "gravity", "laws", "loops", "steps", "threads")
+        f"torch_impl/fused/cpu/{name}.py": {"numpy"}
+        for name in ("adam", "gravity", "laws", "steps", "threads")
     },
     **{
         f"torch_impl/fused/cuda/{name}.py": {"numpy", "triton"}

@@ -163,7 +163,8 @@ class AdamStep:
             size = size_of(pieces)
             proposal = self.propose(pieces, opposite.narrow(0, start, size))
             params = [piece.param for piece in pieces]
-            self._add_up(self.squares, proposal, proposal.parts, proposal.opposite)
+            row = proposal.opposite if proposal.small else None
+            self._add_up(self.squares, proposal, proposal.parts, row)
             if weighed:
                 row = torch.cat(params) if proposal.small else None
                 self._add_up(self.thetas, proposal, params, row)
@@ -174,9 +175,9 @@ class AdamStep:
     def _add_up(
         self, sums: list[float], proposal: Proposal, parts: list[Tensor], row: Tensor | None
     ) -> None:
-        """Add to the sums of tensors the Σx² of parts, one after the other in a row if small."""
+        """Add to the sums of tensors the Σx² of parts, which lie in a row if they are small."""
         pieces = proposal.pieces
-        if row is None or not proposal.small:
+        if row is None:
             squares = [*map(square_of, parts)]
         elif self.mode == "global":
             pieces, squares = pieces[:1], [wide_square_of(row)]

@@ -215,8 +215,8 @@ def begin(table, adam, numbers):
         last = step
         numbers[ROOT, t] = 1.0 / math.sqrt(1.0 - adam.wide_beta2**step)
         numbers[RATE, t] = adam.lr / (1.0 - adam.wide_beta1**step)
-        share = min(1.0, step / adam.warmup) if adam.warmup > 0.0 else 1.0
-        numbers[LIMIT, t] = adam.limit * share
+        reached = min(1.0, step / adam.warmup) if adam.warmup > 0.0 else 1.0
+        numbers[LIMIT, t] = adam.limit * reached
 
 
 @compiled

@@ -10,8 +10,8 @@ import numpy as np
 from .blocks import FIRST, GRAD, HUGE, PARAM, STEP, TINY, bits, f32, view
 from .loops import compiled, each, exact, fma, stretch, turns
 
-RUNS = 4
-"""Runs in which gradients are looked through."""
+READ_RUNS = 4
+"""Runs in which gradients are looked through: what is only read may come in more than in `each`."""
 
 SCALE, WEIGHT = range(2)
 """Rows of the numbers of tensors: G or m, β̂."""
@@ -27,8 +27,8 @@ def _size(word):
 def _peak(table, t, low, high):
     """Return the bits of max|g| of a block."""
     count, most = high - low, np.int32(0)
-    for k in range(turns(RUNS, count)):
-        begin, end = stretch(k, RUNS, count)
+    for k in range(turns(READ_RUNS, count)):
+        begin, end = stretch(k, READ_RUNS, count)
         g = bits(table[GRAD, t], low + begin, end - begin)
         for i in range(end - begin):
             size = _size(g[i])
