@@ -14,7 +14,7 @@ from analysis.forms import read_toml
 from paper import __main__
 from paper.figures import drawing as figures
 from paper.manuscript import answers, claims, pdf, prose, published, typeset
-from paper.manuscript.values import RESULTS, values
+from paper.manuscript.values import RESULTS, _span, values
 from paper.questions import report
 from proofs.registry import read as read_registry
 
@@ -73,6 +73,20 @@ def test_a_warning_is_an_error(built: Path, tmp_path: Path) -> None:
 
 def test_values_are_the_same_each_time() -> None:
     assert values() == values()
+
+
+def test_a_range_of_ratios_is_of_those_that_were_judged() -> None:
+    entries = [
+        {"row": row, "ratio": ratio, "judged": judged}
+        for row, ratio, judged in (
+            ("a", 2.0, True),
+            ("a", 1.0, True),
+            ("a", 9.0, False),
+            ("b", 5.0, True),
+        )
+    ]
+    assert _span(entries, "a") == "1.00 to 2.00"
+    assert _span(entries, "b") == "5.00"
 
 
 def test_no_number_is_typed_into_the_text() -> None:

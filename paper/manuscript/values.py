@@ -4,8 +4,9 @@ The text has them by their paths, as ``#v("adam.bound")``; `typeset` adds the ta
 """
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from analysis.forms import read_json
 from paper.experiments import design
@@ -115,17 +116,18 @@ def _bench(results: Path) -> dict[str, str]:
     for path in ("fused", "foreach"):
         for mode in ("per_component", "per_param", "global"):
             row = f"RelativisticAdamW, {mode}, {path}"
-            made[f"{path}.{mode}"] = _span(e["ratio"] for e in steps if e["row"] == row)
-        made[f"{path}.gravity"] = _span(e["ratio"] for e in steps if e["row"] == f"Gravity, {path}")
+            made[f"{path}.{mode}"] = _span(steps, row)
+        made[f"{path}.gravity"] = _span(steps, f"Gravity, {path}")
     for mode in ("per_component", "per_param"):
         row = f"relativistic-adam 1.0.0, {mode}"
         peers = bench.entries_of(found, "peers")
-        made[f"peer.{mode}"] = _span((e["ratio"] for e in peers if e["row"] == row), ".0f")
+        made[f"peer.{mode}"] = _span(peers, row, ".0f")
     return made
 
 
-def _span(ratios: Iterable[float], form: str = ".2f") -> str:
-    judged = list(ratios)
+def _span(entries: Iterable[Mapping[str, Any]], row: str, form: str = ".2f") -> str:
+    """Return the least and the largest ratio of a row, of those that were judged."""
+    judged = [entry["ratio"] for entry in entries if entry["row"] == row and entry["judged"]]
     low, high = format(min(judged), form), format(max(judged), form)
     return low if low == high else f"{low} to {high}"
 
